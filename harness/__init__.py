@@ -1,1 +1,1 @@
-"""."""
+"""From a scenario to a prediction, an observation, a verdict and a report."""

@@ -1,1 +1,1 @@
-"""."""
+"""Scenario files, and what they mean."""

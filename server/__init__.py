@@ -1,1 +1,1 @@
-"""."""
+"""A complete Channel Access server on asyncio, curio or trio."""

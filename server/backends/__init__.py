@@ -1,1 +1,1 @@
-"""."""
+"""The three concurrency libraries; they only wait."""

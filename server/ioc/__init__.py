@@ -1,1 +1,1 @@
-"""."""
+"""What the author of an IOC touches: PV groups, hooks, a command line."""

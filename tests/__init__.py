@@ -1,0 +1,1 @@
+"""The project's tests; each file mirrors a module."""
