@@ -72,7 +72,7 @@ class Server:
     name: str
     host: str
     implementation: str | None = None
-    """``canet``, ``rsrv``, ``caproto``, ``pcaspy``, ``nameserver``, ``relay``, ``command``; ``None``: the run chooses."""
+    """``canet``, ``rsrv``, ``caproto``, ``pcaspy``, ``nameserver``, ``relay``, ``command``; ``None``: the run's."""
     backend: str | None = None
     """``asyncio``, ``curio`` or ``trio``; ``None``: the run chooses."""
     pvs: Mapping[str, Value] = field(default_factory=dict)
