@@ -1,0 +1,121 @@
+"""The rooms of the repository, and which of them may know which: the arrows of the architecture."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("server", "netns", "scenarios", "harness")
+
+# Room or file → the rooms of ours that it may import besides itself.
+OURS: dict[str, tuple[str, ...]] = {
+    "server": (),
+    "netns": (),
+    "scenarios": ("canet.netns.topology",),
+    "harness": ("canet.server", "canet.netns", "canet.scenarios"),
+    "server/protocol": ("canet.server.protocol",),
+    "server/core": ("canet.server.protocol", "canet.server.core"),
+    "server/backends": ("canet.server.backends", "canet.server.io.seam"),
+    "server/database": ("canet.server.database", "canet.server.core", "canet.server.protocol"),
+    "server/io": ("canet.server.io", "canet.server.core", "canet.server.protocol", "canet.server.backends"),
+}
+
+# Foreign library → the only places that may import it; a place is a folder or a file below the root.
+FOREIGN: dict[str, tuple[str, ...]] = {
+    "scapy": ("harness/packets.py", "harness/inject.py"),
+    "pyroute2": ("netns/apply.py", "netns/nft.py"),
+    "netifaces": ("server/io/interfaces.py",),
+    "asyncio": ("server/backends",),
+    "curio": ("server/backends",),
+    "trio": ("server/backends",),
+    "msgspec": ("scenarios", "harness"),
+    "rich": ("harness",),
+    "typer": ("harness",),
+    "jinja2": ("harness",),
+    "numpy": ("server", "harness"),
+}
+
+# Modules that nothing in a sans-I/O room may import: they wait, look at a clock or open a socket.
+WAITING = ("asyncio", "curio", "trio", "socket", "select", "selectors", "threading", "time", "subprocess")
+SANS_IO = (
+    "server/protocol",
+    "server/core",
+    "netns/topology.py",
+    "netns/plan.py",
+    "scenarios/model.py",
+    "harness/predict",
+)
+
+
+def modules() -> Iterator[Path]:
+    """Yield every Python file of the four rooms, relative to the root."""
+    for room in ROOMS:
+        for path in sorted((ROOT / room).rglob("*.py")):
+            yield path.relative_to(ROOT)
+
+
+def imports(path: Path) -> set[str]:
+    """Return the absolute names of all that a file imports, type-checking imports included."""
+    package = ("canet", *path.parent.parts)
+    found: set[str] = set()
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package[: len(package) - node.level + 1]) + "." if node.level else ""
+            module = (base + (node.module or "")).rstrip(".")
+            found.add(module)
+            found.update(f"{module}.{alias.name}" for alias in node.names)
+    return found
+
+
+def within(path: Path, places: tuple[str, ...]) -> bool:
+    """Say whether a file is one of ``places`` or below one of them."""
+    return any(path.as_posix() == place or path.as_posix().startswith(place + "/") for place in places)
+
+
+def starts(name: str, prefixes: tuple[str, ...]) -> bool:
+    """Say whether a dotted name is one of ``prefixes`` or below one of them."""
+    return any(name == prefix or name.startswith(prefix + ".") for prefix in prefixes)
+
+
+@pytest.mark.parametrize("path", modules(), ids=str)
+def test_imports_follow_the_arrows(path: Path) -> None:
+    """A module imports only what its room may know, and foreign libraries only in their places."""
+    names = imports(path)
+    ours = {name for name in names if starts(name, ("canet",))}
+    place = max((each for each in OURS if within(path, (each,))), key=len)
+    allowed = (*OURS[place], "canet.__version__", *((f"canet.{place}",) if "/" not in place else ()))
+    wrong = {name for name in ours if name != "canet" and not starts(name, allowed)}
+    wrong -= {name for name in wrong if any(each.startswith(name + ".") for each in allowed)}  # packages on the way
+    assert wrong == set(), f"{path} may import {', '.join(allowed)}"
+    strays = {n for n in names for f, places in FOREIGN.items() if starts(n, (f,)) and not within(path, places)}
+    assert strays == set()
+
+
+@pytest.mark.parametrize("path", [p for p in modules() if within(p, SANS_IO)], ids=str)
+def test_sans_io_rooms_cannot_wait(path: Path) -> None:
+    """Protocol, core, plans and predictions import nothing that waits, and hold no coroutine."""
+    waiting = {name for name in imports(path) if starts(name, WAITING)}
+    # The `socket` module's address functions and constants are no I/O, yet the rule is simpler without exceptions.
+    assert waiting == set()
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    assert [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Await)] == []
+
+
+@pytest.mark.parametrize("path", [p for p in modules() if within(p, ("server/backends",))], ids=str)
+def test_backends_stay_small(path: Path) -> None:
+    """A backend only waits: under 150 lines, and no word of Channel Access."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 150
+    assert not any(word in text for word in ("DBR", "ECA_", "circuit.", "protocol"))
+
+
+def test_the_rooms_are_real() -> None:
+    """Each room of the rules exists, so that a renamed folder does not silence its rule."""
+    for place in (*OURS, *SANS_IO, "server/backends"):
+        assert (ROOT / place).exists(), place
