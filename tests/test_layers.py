@@ -83,7 +83,7 @@ def starts(name: str, prefixes: tuple[str, ...]) -> bool:
     return any(name == prefix or name.startswith(prefix + ".") for prefix in prefixes)
 
 
-@pytest.mark.parametrize("path", modules(), ids=str)
+@pytest.mark.parametrize("path", list(modules()), ids=str)
 def test_imports_follow_the_arrows(path: Path) -> None:
     """A module imports only what its room may know, and foreign libraries only in their places."""
     names = imports(path)
