@@ -2,7 +2,6 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
-export PIP_NO_CACHE_DIR ?= $(if $(wildcard $(HOME)/.),,1)
 
 .PHONY: run test lint bench fuzz clean
 run: $(VENV)/.ready
