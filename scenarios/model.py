@@ -181,7 +181,8 @@ class Expectation:
     extra: Mapping[str, object] = field(default_factory=dict)
     """Other measures by name (``beacons_from``, ``reconnects_within`` …); each has a judge in the harness."""
     when: tuple[str, ...] = ()
-    """Holds for these implementations only (``rsrv``, ``caproto``, ``canet`` …); empty: for all."""
+    """Holds for these implementations only (``rsrv``, ``caproto``, ``canet`` …) and then *instead of* the general one
+    of the same subject, complete in itself; empty: for all others. :meth:`Scenario.expected` chooses."""
     because: str = ""
 
 
@@ -219,9 +220,37 @@ class Scenario:
         """The stable id of this variant, ``theme/name[variant]``."""
         return f"{self.id}[{self.variant}]"
 
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Who can play the servers, in order: each of :attr:`speaks_about` in all its backends."""
+        return tuple(each for name in self.speaks_about or ("canet",) for each in SUBJECTS_OF.get(name, (name,)))
+
+    def expected(self, subject: str) -> tuple[Expectation, ...]:
+        """Return what holds when ``subject`` plays the servers: one expectation for each probe, client or label.
+
+        An expectation for the subject itself goes before one for its implementation, and that before the general.
+        """
+        chosen: dict[str, Expectation] = {}
+        for names in ((), (implementation_of(subject),), (subject,)):
+            for each in self.expectations:
+                if each.when == () if not names else names[0] in each.when:
+                    chosen[each.subject] = each
+        return tuple(chosen.values())
+
 
 WITNESS = "canet:witness"
 """The PV that every server of a scenario serves, so that a reply shows who received a datagram."""
 
 SUBJECTS = ("asyncio", "curio", "trio", "mix")
 """How canet's own servers are run: all on one backend, or one after the other in turn."""
+
+SUBJECTS_OF: Mapping[str, tuple[str, ...]] = {
+    "canet": SUBJECTS,
+    "caproto": ("caproto-asyncio", "caproto-curio", "caproto-trio"),
+}
+"""The subjects of an implementation that has several; any other is a subject by its own name."""
+
+
+def implementation_of(subject: str) -> str:
+    """Return the implementation that a subject is: ``trio`` is ``canet``, ``caproto-curio`` is ``caproto``."""
+    return next((name for name, subjects in SUBJECTS_OF.items() if subject in subjects), subject)
