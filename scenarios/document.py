@@ -14,8 +14,8 @@ from msgspec import Meta, Struct, field
 Name = Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)]
 Device = Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=15)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
-Seconds = Annotated[int | float, Meta(ge=0, le=3600)]
-Fraction = Annotated[int | float, Meta(ge=0, le=1)]
+Seconds = Annotated[float, Meta(ge=0, le=3600)]
+Fraction = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=1, le=100_000)]
 Uid = Annotated[int, Meta(ge=0, le=4_000_000_000)]
 Scalar = int | float | str
