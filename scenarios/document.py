@@ -7,7 +7,7 @@ and a variant is a list of such paths with new values. :mod:`canet.scenarios.loa
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
@@ -282,7 +282,7 @@ class WhenTable(Table):
         list[str] | None,
         Meta(description="Destinations (`A`, `A:PORT`) that the client searched: these and no other."),
     ] = None
-    measures: Annotated[dict[str, object], Meta(description="Other measures by name.")] = field(default_factory=dict)
+    measures: Annotated[dict[str, Any], Meta(description="Other measures by name.")] = field(default_factory=dict)
     because: Annotated[str, Meta(description="Why, in one sentence.")] = ""
 
 
@@ -298,9 +298,7 @@ class VariantTable(Table):
     """The same scenario with some values changed: a fix, a near miss, a turn of the same problem."""
 
     title: Annotated[str, Meta(description="What is changed, in a few words.")]
-    set: Annotated[dict[str, object], Meta(description="Dotted paths and their new values.")] = field(
-        default_factory=dict
-    )
+    set: Annotated[dict[str, Any], Meta(description="Dotted paths and their new values.")] = field(default_factory=dict)
     unset: Annotated[list[str], Meta(description="Dotted paths that are removed.")] = field(default_factory=list)
     cause: Annotated[str, Meta(description="What is wrong here, in one sentence; empty where nothing is.")] = ""
     needs: Annotated[list[Name], Meta(description="What the machine must have besides.")] = field(default_factory=list)

@@ -1,0 +1,154 @@
+"""``canet show``: everything that a scenario says, for people or as JSON."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from typing import Annotated
+
+import typer
+
+from canet.scenarios import library
+from canet.scenarios.model import Expectation, Scenario
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("show", epilog=EPILOG)(show)
+
+
+EPILOG = """\b
+Examples:
+  canet show unicast_reaches_one
+  canet show 'unicast_reaches_one[one-server]'
+  canet show my_network.toml --json"""
+
+
+def names(incomplete: str) -> list[str]:
+    """Complete the name of a scenario in a shell."""
+    return [path.stem for path in library.files() if path.stem.startswith(incomplete)]
+
+
+def show(
+    scenario: Annotated[
+        list[str],
+        typer.Argument(help="Name, theme/name, name[variant] or file.", autocompletion=names, metavar="SCENARIO…"),
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    source: Annotated[bool, typer.Option("--source", help="Print the file as it is.")] = False,
+) -> None:
+    """Show a scenario: its story, drawing, expectations and variants."""
+    for number, name in enumerate(scenario):
+        found = library.find(name)
+        if number and not as_json:
+            typer.echo("\n" + "─" * 72 + "\n")
+        if source:
+            with open(found[0].source, encoding="utf-8") as file:
+                typer.echo(file.read(), nl=False)
+        elif as_json:
+            import msgspec
+
+            typer.echo(msgspec.json.format(msgspec.json.encode(found, enc_hook=str)).decode())
+        else:
+            typer.echo("\n".join(page(found)))
+
+
+def page(variants: Sequence[Scenario]) -> Iterator[str]:
+    """Yield the lines of what a file says; ``variants`` are of one file, the first is described whole."""
+    base = variants[0]
+    yield base.title
+    yield "═" * len(base.title)
+    yield f"{base.id}   tags: {', '.join(base.tags) or 'none'}   for: {', '.join(base.speaks_about) or 'canet'}"
+    if base.needs:
+        yield f"needs: {', '.join(base.needs)}"
+    if base.story:
+        yield ""
+        yield base.story
+    if base.drawing:
+        yield ""
+        yield base.drawing
+    for each in variants:
+        yield ""
+        title = f"[{each.variant}] {each.variant_title}".rstrip()
+        yield title
+        yield "─" * len(title)
+        yield from variant(each, None if each is base else base)
+    if base.references:
+        yield ""
+        yield "See also"
+        for reference in base.references:
+            yield from textwrap.wrap(reference, 100, initial_indent="  · ", subsequent_indent="    ")
+
+
+def variant(scenario: Scenario, base: Scenario | None) -> Iterator[str]:
+    """Yield what one variant expects, and where it differs from the base in how it is set up."""
+    if scenario.cause:
+        yield f"  wrong: {scenario.cause}"
+    if base is not None:
+        yield from (f"  {line}" for line in differences(base, scenario))
+    for each in scenario.expectations:
+        if base is not None and each in base.expectations:
+            continue
+        head = each.subject + (f" (with {', '.join(each.when)})" if each.when else "")
+        yield f"  {head}: {'; '.join(measures(each)) or 'nothing is checked'}"
+        if each.because:
+            yield f"      because {each.because}"
+    if base is not None and scenario.expectations == base.expectations:
+        yield "  expects the same as the base"
+
+
+def measures(expectation: Expectation) -> Iterator[str]:
+    """Yield each measure of an expectation in words."""
+    for field in ("received", "answered", "connects", "reads"):
+        if (outcome := getattr(expectation, field)) is not None:
+            yield f"{field} {outcome}"
+    if expectation.reply_from is not None:
+        yield f"replies come from {', '.join(expectation.reply_from) or 'nowhere'}"
+    if expectation.replies is not None:
+        yield f"{expectation.replies} replies to a datagram"
+    if expectation.says is not None:
+        yield f"says /{expectation.says}/"
+    if expectation.silent is not None:
+        yield "sends no search" if expectation.silent else "sends searches"
+    if expectation.searches_to is not None:
+        yield f"searches {', '.join(expectation.searches_to) or 'nowhere'}"
+    for name, value in expectation.extra.items():
+        yield f"{name.replace('_', ' ')}: {', '.join(map(str, value)) if isinstance(value, list) else value}"
+
+
+def differences(base: Scenario, other: Scenario) -> Iterator[str]:
+    """Yield how a variant's set-up differs from the base, one line for each value."""
+    for kind in ("servers", "clients", "probes"):
+        ours = {each.name: each for each in getattr(base, kind)}
+        theirs = {each.name: each for each in getattr(other, kind)}
+        for name in [each for each in ours if each not in theirs]:
+            yield f"without {kind[:-1]} {name}"
+        for name, value in theirs.items():
+            if name not in ours:
+                yield f"with {kind[:-1]} {name}"
+            else:
+                yield from _fields(f"{kind[:-1]} {name}", ours[name], value)
+    hosts = {each.name: each for each in base.topology.hosts}
+    for host in other.topology.hosts:
+        if host.name not in hosts:
+            yield f"with host {host.name}"
+        else:
+            yield from _fields(f"host {host.name}", hosts[host.name], host)
+    if base.steps != other.steps:
+        yield "with other steps"
+
+
+def _fields(head: str, before: object, after: object) -> Iterator[str]:
+    for field in fields(after):  # type: ignore[arg-type]  # both are dataclasses of the model
+        old, new = getattr(before, field.name), getattr(after, field.name)
+        if old == new:
+            continue
+        if isinstance(new, dict):
+            for key in dict.fromkeys((*old, *new)):
+                if old.get(key) != new.get(key):
+                    yield f"{head}: {key} = {new.get(key, 'not set')}"
+        elif field.name in ("rules", "interfaces", "routes", "sysctls", "policies", "files"):
+            yield f"{head}: other {field.name}"
+        else:
+            yield f"{head}: {field.name} = {', '.join(map(str, new)) if isinstance(new, tuple) else new}"
