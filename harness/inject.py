@@ -146,6 +146,11 @@ class Volley:
         """The first channel id that this volley did not use."""
         return self._next_cid
 
+    @property
+    def cids(self) -> tuple[range, ...]:
+        """The channel ids of each datagram, in the order of :meth:`shots`."""
+        return tuple(range(each.first_cid, each.first_cid + len(each.names)) for each in self._sent)
+
     def __enter__(self) -> Volley:
         return self
 
