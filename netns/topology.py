@@ -197,6 +197,8 @@ class Host:
     """Absolute path and text of files that only this host sees, such as ``/etc/hosts``."""
     loopback: bool = True
     """The interface ``lo`` is up."""
+    private_tmp: bool = False
+    """The host has an empty ``/tmp`` of its own."""
 
     def interface(self, name: str) -> Interface:
         """Return the interface of that name; ``KeyError`` if there is none."""
