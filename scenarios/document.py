@@ -146,7 +146,7 @@ class ServerTable(Table):
     )
     env: Annotated[dict[str, Scalar], Meta(description="Its environment variables.")] = field(default_factory=dict)
     implementation: Annotated[
-        Literal["canet", "rsrv", "caproto", "pcaspy", "nameserver", "relay", "command"] | None,
+        Literal["canet", "rsrv", "caproto", "pcaspy", "nameserver", "relay", "gateway", "command"] | None,
         Meta(description="What it is; if not given, the run chooses among `speaks_about`."),
     ] = None
     backend: Annotated[

@@ -22,7 +22,7 @@ class ScenarioError(ValueError):
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        where = f"{self.file}: {self.key}" if self.key else self.file
+        where = f"{self.file}: {self.key if self.key.isprintable() else repr(self.key)}" if self.key else self.file
         hint = f"; did you mean {self.nearest!r}?" if self.nearest else "."
         return f"{where} is {self.found}; allowed is {self.allowed}{hint}"
 
@@ -49,5 +49,15 @@ def unknown(key: str, found: str, known: Iterable[str], what: str) -> MistakeErr
     servers.ioc1.host is 'ico'; allowed is a host of this file (client, ioc)
     """
     names = list(known)
-    nearest = next(iter(get_close_matches(found, names, n=1, cutoff=0.5)), "")
-    return MistakeError(key, repr(found), f"{what} ({', '.join(names) or 'there is none'})", nearest)
+    allowed = f"{what} ({', '.join(names) or 'there is none'})"
+    return MistakeError(key, repr(found), allowed, nearest(found, names))
+
+
+def nearest(found: str, known: Iterable[str]) -> str:
+    """Return the known name that is most like what was found, whatever its case; empty if none is.
+
+    >>> nearest("IOC1:Value", ["ioc1:value", "ioc2:value"])
+    'ioc1:value'
+    """
+    names = {each.lower(): each for each in known}
+    return next((names[each] for each in get_close_matches(found.lower(), list(names), n=1, cutoff=0.5)), "")

@@ -7,11 +7,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
-from canet.scenarios.errors import ScenarioError
+from canet.scenarios.errors import ScenarioError, nearest
 from canet.scenarios.load import ROOT, identity, load
 from canet.scenarios.model import Scenario
 
@@ -60,7 +59,7 @@ def tagged(tag: str, scenarios: Iterable[Scenario] | None = None) -> tuple[Scena
     found = tuple(each for each in every if tag in each.tags or tag == each.id.partition("/")[0])
     if not found:
         known = [*tags(every), *THEMES]
-        raise ScenarioError("--tag", "", repr(tag), f"one of {', '.join(known)}", _nearest(tag, known))
+        raise ScenarioError("--tag", "", repr(tag), f"one of {', '.join(known)}", nearest(tag, known))
     return found
 
 
@@ -87,7 +86,7 @@ def find(text: str) -> tuple[Scenario, ...]:
                 "",
                 "no scenario",
                 "a path, or a name that `canet list` prints",
-                _nearest(head.split("/")[-1], known),
+                nearest(head.split("/")[-1], known),
             )
         found = tuple(scenario for path in paths for scenario in load(path))
     if variant is None:
@@ -96,7 +95,7 @@ def find(text: str) -> tuple[Scenario, ...]:
     if not chosen:
         known = list(dict.fromkeys(each.variant for each in found))
         raise ScenarioError(
-            head, "variants", f"{variant!r}, which is no variant", ", ".join(known), _nearest(variant, known)
+            head, "variants", f"{variant!r}, which is no variant", ", ".join(known), nearest(variant, known)
         )
     return chosen
 
@@ -104,10 +103,6 @@ def find(text: str) -> tuple[Scenario, ...]:
 def _split(text: str) -> tuple[str, str | None]:
     match = re.fullmatch(r"(.*)\[([^\[\]]*)\]", text)
     return (match[1], match[2]) if match else (text, None)
-
-
-def _nearest(text: str, known: Iterable[str]) -> str:
-    return next(iter(get_close_matches(text, list(known), n=1, cutoff=0.5)), "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,10 @@ class Server:
     name: str
     host: str
     implementation: str | None = None
-    """``canet``, ``rsrv``, ``caproto``, ``pcaspy``, ``nameserver``, ``relay``, ``command``; ``None``: the run's."""
+    """``canet``, ``rsrv``, ``caproto``, ``pcaspy``, ``nameserver``, ``relay``, ``gateway`` or ``command``.
+
+    ``None``: the run chooses among :attr:`Scenario.subjects`.
+    """
     backend: str | None = None
     """``asyncio``, ``curio`` or ``trio``; ``None``: the run chooses."""
     pvs: Mapping[str, Value] = field(default_factory=dict)

@@ -25,7 +25,7 @@ Examples:
 
 
 def check(
-    file: Annotated[list[Path] | None, typer.Argument(help="Files, or folders to look in.", metavar="FILE…")] = None,
+    file: Annotated[list[Path] | None, typer.Argument(help="Files, or folders to look in.", metavar="FILE")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print mistakes only.")] = False,
 ) -> None:
     """Check scenario files without running them; exit code 2 if one is wrong."""

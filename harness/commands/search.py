@@ -24,7 +24,7 @@ Examples:
 
 
 def search(
-    words: Annotated[list[str], typer.Argument(help="What you see, in your own words.", metavar="WORDS…")],
+    words: Annotated[list[str], typer.Argument(help="What you see, in your own words.", metavar="WORDS")],
     most: Annotated[int, typer.Option("--most", "-n", min=1, help="How many hits at most.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

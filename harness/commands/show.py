@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -33,7 +34,7 @@ def names(incomplete: str) -> list[str]:
 def show(
     scenario: Annotated[
         list[str],
-        typer.Argument(help="Name, theme/name, name[variant] or file.", autocompletion=names, metavar="SCENARIO…"),
+        typer.Argument(help="Name, theme/name, name[variant] or file.", autocompletion=names, metavar="SCENARIO"),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     source: Annotated[bool, typer.Option("--source", help="Print the file as it is.")] = False,
@@ -44,8 +45,7 @@ def show(
         if number and not as_json:
             typer.echo("\n" + "─" * 72 + "\n")
         if source:
-            with open(found[0].source, encoding="utf-8") as file:
-                typer.echo(file.read(), nl=False)
+            typer.echo(Path(found[0].source).read_text(encoding="utf-8"), nl=False)
         elif as_json:
             import msgspec
 

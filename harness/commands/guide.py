@@ -1,0 +1,191 @@
+"""``canet guide``: the troubleshooting guide, made from the scenario files and from the results of a run."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from canet.harness.commands.show import differences, measures
+from canet.scenarios import library
+from canet.scenarios.errors import ScenarioError
+from canet.scenarios.model import Scenario
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("guide", epilog=EPILOG)(write)
+
+
+EPILOG = """\b
+Examples:
+  canet guide > troubleshooting.md
+  canet run --all --json results.json && canet guide --run results.json --out docs/troubleshooting.md"""
+
+Results = Mapping[str, Sequence[Mapping[str, Any]]]
+"""Key of a variant → its verdicts, one for each subject."""
+
+
+def write(
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Where to write it; printed if not given.")] = None,
+    run: Annotated[
+        Path | None, typer.Option("--run", "-r", help="JSON results of a run, or the folder that it left.")
+    ] = None,
+) -> None:
+    """Write the troubleshooting guide: every problem with symptom, cause and fix."""
+    text = "\n".join(guide(library.all_scenarios(), read(run) if run else {})) + "\n"
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        out.write_text(text, encoding="utf-8")
+        typer.echo(f"{out} is written")
+
+
+def read(path: Path) -> Results:
+    """Read verdicts from a JSON file, or from every JSON file in a folder.
+
+    Raises:
+        ScenarioError: if there is none, or it is no JSON.
+    """
+    files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for file in files:
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ScenarioError(
+                str(file), "", f"no JSON ({error})", "the results that `canet run --json` writes"
+            ) from None
+        for verdict in _verdicts(content):
+            found.setdefault(str(verdict["scenario"]), []).append(verdict)
+    if not found:
+        raise ScenarioError(str(path), "", "without verdicts", "what `canet run --json` writes")
+    return found
+
+
+def _verdicts(content: object) -> Iterator[Mapping[str, Any]]:
+    """Yield every table that looks like a verdict, at any depth."""
+    if isinstance(content, dict):
+        if "scenario" in content and "outcome" in content:
+            yield content
+        else:
+            for each in content.values():
+                yield from _verdicts(each)
+    elif isinstance(content, list):
+        for each in content:
+            yield from _verdicts(each)
+
+
+HEAD = """\
+# Channel Access troubleshooting guide
+
+This page is made from canet's scenario files by `canet guide`: do not edit it, edit those.
+
+Every problem here was rebuilt from real parts: computers, switches, routers and firewalls made by the Linux kernel,
+real Channel Access servers, and real clients. Each entry says what people see, what causes it and what helps, and shows
+which packets arrive and which PVs a client can read, before and after. Try any of them yourself, without touching
+a real network:
+
+    canet show NAME      the whole story
+    canet run NAME       see it happen
+    canet lab NAME       walk around in it
+
+The words: a *server* (IOC) serves *PVs* (process variables). A client finds a PV by a *search*, a UDP datagram to port
+5064; the server that has it answers, and the client then makes a TCP connection, the *circuit*, to it. *Broadcast*
+means to every computer of a subnet, *unicast* to one address. Servers send *beacons* to say that they are alive.
+"""
+
+
+def guide(scenarios: Sequence[Scenario], results: Results) -> Iterator[str]:
+    """Yield the lines of the guide in Markdown.
+
+    Args:
+        scenarios: every variant, as :func:`canet.scenarios.library.all_scenarios` gives them.
+        results: what was measured; where there is nothing, only what is expected is said.
+    """
+    themes: dict[str, dict[str, list[Scenario]]] = {}
+    for each in scenarios:
+        themes.setdefault(each.id.partition("/")[0], {}).setdefault(each.id, []).append(each)
+    yield HEAD
+    yield "## What do you see?"
+    for theme, files in themes.items():
+        yield ""
+        yield f"**{library.THEMES.get(theme, theme)}**"
+        yield ""
+        yield from (f"- [{group[0].title}](#{anchor(name)})" for name, group in files.items())
+    for theme, files in themes.items():
+        yield ""
+        yield f"## {library.THEMES.get(theme, theme)}"
+        for group in files.values():
+            yield ""
+            yield from entry(group, results)
+
+
+ASIDE = re.compile(r"(^|with |without )probe |: (tries|timeout) = ")
+"""Changes of how a variant is looked at, which are no part of its cure."""
+
+
+def anchor(name: str) -> str:
+    """Return the anchor of an entry: the name of its file."""
+    return name.rpartition("/")[2]
+
+
+def entry(variants: Sequence[Scenario], results: Results) -> Iterator[str]:
+    """Yield one problem with its cause and each fix."""
+    base = variants[0]
+    yield f'<a id="{anchor(base.id)}"></a>'
+    yield f"### {base.title}"
+    yield ""
+    yield base.story
+    if base.drawing:
+        yield ""
+        yield "```text"
+        yield base.drawing
+        yield "```"
+    for each in variants:
+        yield ""
+        yield f"**{_role(each, base)}**"
+        yield ""
+        if each is not base:
+            yield from (f"- set: {line}" for line in differences(base, each) if not ASIDE.search(line))
+        yield from (f"- {line}" for line in _expected(each))
+        yield from (f"- {line}" for line in _measured(results.get(each.key, ())))
+    if base.references:
+        yield ""
+        yield "See also: " + " · ".join(base.references)
+    yield ""
+    yield f"`canet show {anchor(base.id)}`" + (f" · tags: {', '.join(base.tags)}" if base.tags else "")
+
+
+def _role(scenario: Scenario, base: Scenario) -> str:
+    if scenario is base:
+        return f"Cause: {scenario.cause}." if scenario.cause else "As it should be."
+    if scenario.cause:
+        return f"Does not help – {scenario.variant_title.removeprefix('near miss: ')}: {scenario.cause}."
+    return f"{'Fix' if base.cause else 'Also'}: {scenario.variant_title}."
+
+
+def _expected(scenario: Scenario) -> Iterator[str]:
+    for each in scenario.expectations:
+        who = f"`{each.subject}`" + (f" with {', '.join(each.when)}" if each.when else "")
+        reason = f", because {each.because}" if each.because else ""
+        yield f"{who}: {'; '.join(measures(each)) or 'is looked at'}{reason}"
+
+
+MARKS = {"holds": "as expected", "fails": "NOT as expected", "skipped": "not run here", "error": "could not be judged"}
+
+
+def _measured(verdicts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    if not verdicts:
+        return
+    groups: dict[str, list[str]] = {}
+    for verdict in verdicts:
+        groups.setdefault(str(verdict["outcome"]), []).append(str(verdict.get("subject", "")))
+    yield "measured: " + "; ".join(f"{MARKS.get(name, name)} with {', '.join(who)}" for name, who in groups.items())
+    first = next((each for each in verdicts if each["outcome"] == "holds"), verdicts[0])
+    for check in first.get("checks", ()):
+        yield f"  - {check['subject']} {check['measure']}: {check['seen']}"
