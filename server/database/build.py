@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from canet.server.core.json5 import Json5Error, parse
+from canet.server.core.problem import DatabaseError, Problem
 from canet.server.core.pv import PV
 from canet.server.database.load import Database, Record
-from canet.server.database.problem import DatabaseError, Problem
 from canet.server.database.record_types import ARRAY_TYPES, COMMON, RECORD_TYPES, STATES, FieldType
 from canet.server.protocol.alarm import Condition, Severity
 from canet.server.protocol.dbr import CHAR, DOUBLE, ENUM, FLOAT, LONG, MAX_STATE, SHORT, STRING, Native

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from canet.server.database.macros import MacroError, expand
+from canet.server.core.macros import MacroError, expand
+from canet.server.core.problem import DatabaseError, Problem
 from canet.server.database.parser import Alias, Include, RecordBlock, SearchPath, parse
-from canet.server.database.problem import DatabaseError, Problem
 from canet.server.database.record_types import field_problem
 
 _MAX_NAME = 60

@@ -21,7 +21,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from canet.server.database.problem import Problem
+from canet.server.core.problem import Problem
 
 _GAP = r"(?:\s++|#[^\n]*+)*+"
 _QUOTED = r'"(?:[^"\\\n]|\\.)*+"'

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from canet.server.database.parser import Alias, Include, RecordBlock, SearchPath, Statement, parse
-from canet.server.database.problem import Problem
+from canet.server.core.problem import Problem
 
 
 def read(text: str) -> tuple[list[Statement], list[Problem]]:

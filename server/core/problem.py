@@ -1,4 +1,4 @@
-"""What is wrong with a database file, as a value that an author can act on."""
+"""What is wrong with a file, as a value that its author can act on."""
 
 from __future__ import annotations
 
@@ -24,9 +24,17 @@ class Problem:
         return f"{self.file}:{self.line}: {self.message}"
 
 
-class DatabaseError(ValueError):
-    """A database file that cannot be served; ``problems`` lists every mistake that was found, first come first."""
+class ProblemsError(ValueError):
+    """A file that cannot be used; ``problems`` lists every mistake that was found, first come first."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
+
+
+class DatabaseError(ProblemsError):
+    """An EPICS database that cannot be served."""
+
+
+class AcfError(ProblemsError):
+    """An access security file that cannot be used."""

@@ -1,4 +1,4 @@
-r"""Macros of EPICS database files: ``$(NAME)``, ``${NAME}``, defaults, and references inside references.
+r"""Macros of EPICS database and access security files: ``$(NAME)``, ``${NAME=default}``, and references inside them.
 
 The rules are those of EPICS Base's macro library (``macLib``): a reference may hold another one, in its name or in its
 default; ``$(NAME,A=1,B=2)`` defines A and B while NAME is expanded; a value is expanded where it is used, so it may

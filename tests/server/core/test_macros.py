@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from canet.server.database.macros import MacroError, expand, parse_macros
+from canet.server.core.macros import MacroError, expand, parse_macros
 
 
 @pytest.mark.parametrize(
