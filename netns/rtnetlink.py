@@ -20,6 +20,7 @@ from canet.netns.topology import Port, Route
 RTM_NEWLINK: Final = 16
 RTM_DELLINK: Final = 17
 RTM_GETLINK: Final = 18
+RTM_SETLINK: Final = 19
 RTM_NEWADDR: Final = 20
 RTM_DELADDR: Final = 21
 RTM_NEWROUTE: Final = 24
@@ -142,7 +143,7 @@ def set_link(step: SetLink) -> Message:
 def set_port(step: SetPort) -> Message:
     """Set the flags of a bridge port."""
     return Message(
-        RTM_NEWLINK,
+        RTM_SETLINK,
         _link(step.index, family=AF_BRIDGE),
         [(IFLA_PROTINFO | 0x8000, _port_attributes(step.port))],
         0,
