@@ -108,6 +108,8 @@ def _interface(topology: Topology, host: Host, interface: Interface) -> Iterator
             yield Problem(where, f"the parent {interface.parent!r} does not exist", "name it HOST.INTERFACE")
         elif below[1].parent is not None:
             yield Problem(where, f"the parent {interface.parent} is itself on a parent", "name what carries both")
+    if not interface.plugged and interface.segment is None:
+        yield Problem(where, "only a cable to a segment can be unplugged", "put the interface on a segment")
     if interface.mac is not None and not _MAC.fullmatch(interface.mac):
         yield Problem(where, f"{interface.mac!r} is not a MAC address", "write six bytes such as 02:00:00:00:00:01")
     elif interface.mac is not None and int(interface.mac[:2], 16) & 1:

@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from canet.netns.alter import Alterations, carries
 from canet.netns.apply import Realm
+from canet.netns.change import Change
 from canet.netns.errors import NetworkError, Unavailable
+from canet.netns.impair import Impairments
 from canet.netns.namespace import Thread
-from canet.netns.plan import WIRE, Plan, plan
+from canet.netns.plan import WIRE, Impair, Plan, plan
 from canet.netns.topology import Host, Topology
 
 if TYPE_CHECKING:
@@ -165,10 +168,12 @@ class Network:
         _allow_descriptors(4 * len(topology.hosts) + 64)
         self._opener = Thread("canet-opener")
         self._realm = Realm()
+        self._impairments = Impairments(self._realm)
+        self._alterations = Alterations(self._realm, self.plan, self._impairments)
         try:
             self._opener.call(self._build)
         except BaseException as error:
-            self._opener.call(self._realm.close)
+            self._opener.call(self._let_go)
             self._opener.close()
             if isinstance(error, PermissionError):
                 raise Unavailable(
@@ -184,24 +189,25 @@ class Network:
 
     def _build(self) -> None:
         realm, built = self._realm, self.plan
-        realm.apply(built.steps)
+        realm.apply(step for step in built.steps if not isinstance(step, Impair))
         deadline = time.monotonic() + _READY_SECONDS
-        interfaces = [(host, each) for host in self.topology.hosts for each in host.interfaces if each.up]
-        ports = {built.places[host.name, each.name].port for host, each in interfaces if each.segment is not None}
-        realm.await_ports({port for port in ports if port is not None}, deadline)
+        ports: set[int] = set()
         for host in self.topology.hosts:
-            cables = {
-                each for each in host.interfaces if each.up and each.segment is None and self._far_is_up(each.link)
-            }
-            if cables:
-                realm.await_links(host.name, {built.places[host.name, each.name].index for each in cables}, deadline)
+            others: set[int] = set()
+            for interface in host.interfaces:
+                place = built.places[host.name, interface.name]
+                if not carries(self.topology, interface):
+                    continue
+                if place.port is not None:
+                    ports.add(place.port)
+                else:
+                    others.add(place.index)
+            if others:
+                realm.await_links(host.name, others, deadline)
+        realm.await_ports(ports, deadline)
+        for name in dict.fromkeys((step.namespace, step.name) for step in built.steps if isinstance(step, Impair)):
+            self._alterations.impair(self.topology, *name)
         realm.settle()
-
-    def _far_is_up(self, link: str | None) -> bool:
-        if link is None:
-            return True
-        host, _, name = link.rpartition(".")
-        return self.topology.host(host).interface(name).up
 
     def _launch(self) -> None:
         from canet.netns.process import launcher
@@ -228,6 +234,24 @@ class Network:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def change(self, change: Change) -> Change:
+        """Make something happen to the network while it runs; return the change that undoes it.
+
+        When it returns the kernel has done it, and interfaces that should carry frames do. ``topology`` is then
+        what the network has become.
+
+        Raises:
+            NetworkError: it does not fit this network, or the kernel refuses it.
+        """
+        self.topology, back, files = self._opener.call(self._alterations.make, self.topology, change)
+        for each in files:
+            self[each.host].processes.set_file(each.path, each.text)
+        return back
+
+    def _let_go(self) -> None:
+        self._impairments.close()
+        self._realm.close()
+
     def close(self) -> None:
         """Kill all processes of all hosts, wait until they are gone, and drop the namespaces. May be repeated.
 
@@ -241,7 +265,7 @@ class Network:
         for host in self._hosts.values():
             host._reap()
         self.wire._close_thread()
-        self._opener.call(self._realm.close)
+        self._opener.call(self._let_go)
         self._opener.close()
 
 

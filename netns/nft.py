@@ -257,14 +257,17 @@ def replace_rules(rules: Sequence[Rule], policies: Sequence[tuple[str, str]]) ->
     return batch.encode(), batch.messages
 
 
-def drop_on_arrival(device: str, loss: float | None) -> tuple[bytes, dict[int, Message]]:
-    """Return the transaction that drops a fraction of all frames that arrive at an interface.
+_NETDEV_HOOKS: Final = {"ingress": 0, "egress": 1}
 
-    The hook is ``ingress`` of the netdev family, after packet sockets have seen the frame; ``None`` lets all pass.
+
+def drop_at(device: str, hook: str, loss: float | None) -> tuple[bytes, dict[int, Message]]:
+    """Return the transaction that drops a fraction of all frames at an interface; ``None`` lets all pass again.
+
+    ``ingress`` is behind the packet sockets that see arriving frames, ``egress`` before those that see leaving ones.
     """
-    batch = Batch(_NETDEV, f"{TABLE}-{device}")
+    batch = Batch(_NETDEV, f"{TABLE}-{device}-{hook}")
     batch.fresh_table(empty=loss is None)
     if loss is not None:
-        batch.chain("ingress", "filter", _hook(0, 0, device), _ACCEPT)
-        batch.rule(f"drop on {device}", "ingress", [*(chance(loss) if loss < 1 else ()), verdict(_DROP)])
+        batch.chain(hook, "filter", _hook(_NETDEV_HOOKS[hook], 0, device), _ACCEPT)
+        batch.rule(f"drop at {device}", hook, [*(chance(loss) if loss < 1 else ()), verdict(_DROP)])
     return batch.encode(), batch.messages

@@ -253,6 +253,8 @@ def _cables(topology: Topology, places: dict[tuple[str, str], Place]) -> Iterato
                 far_mac=mac,
                 far_mtu=interface.mtu,
             )
+            if not interface.plugged:
+                yield SetLink(namespace=WIRE, name=f"p{place.port}", index=place.port, up=False)
             if interface.port != Port():
                 yield SetPort(namespace=WIRE, index=place.port, port=interface.port)
         elif interface.link is not None:

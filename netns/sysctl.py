@@ -19,6 +19,7 @@ _CONF: Final = {
     "proxy_arp": "0",
     "accept_redirects": "1",
     "send_redirects": "1",
+    "promote_secondaries": "1",
     "drop_unicast_in_l2_multicast": "0",
     "force_igmp_version": "0",
 }

@@ -124,6 +124,8 @@ class Interface:
     parent: str | None = None
     addresses: tuple[Address, ...] = ()
     up: bool = True
+    plugged: bool = True
+    """The cable is in the switch (``segment`` only); without it the interface is up but has no carrier."""
     mtu: int = 1500
     mac: str | None = None
     port: Port = Port()
