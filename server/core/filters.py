@@ -12,7 +12,7 @@ sync    ``m`` with ``s``, or e.g.     updates before, first in, last in, after, 
 dec     ``n``                         every nth update, beginning with the first
 ======= ============================ ==========================================================================
 
-:func:`parse` gives a :class:`Chain`; :meth:`Chain.start` gives what remembers for one subscription.
+:func:`parse` gives a :class:`Chain`; each subscription has its own.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from __future__ import annotations
 import contextlib
 import math
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from canet.server.core import json5
@@ -31,7 +30,6 @@ from canet.server.core.filter_kinds import (
     Deadband,
     Decimate,
     Filter,
-    Pass,
     Slice,
     Stamp,
     States,
@@ -44,25 +42,23 @@ class FilterError(ValueError):
     """A filter that cannot be understood: the channel is not created."""
 
 
-@dataclass(frozen=True, slots=True)
 class Chain:
-    """Filters in their order."""
+    """Filters in their order, for one subscription: they remember what passed before."""
 
-    filters: tuple[Filter, ...] = ()
+    __slots__ = ("_passes", "filters")
 
-    def start(self) -> Pass:
-        """Begin for one subscription; call the result with each update of the PV."""
-        passes = [each.start() for each in self.filters]
+    def __init__(self, filters: Iterable[Filter]) -> None:
+        self.filters = tuple(filters)
+        self._passes = [each.start() for each in self.filters]
 
-        def run(update: Update) -> Update | None:
-            found: Update | None = update
-            for each in passes:
-                if found is None:
-                    return None
-                found = each(found)
-            return found
-
-        return run
+    def apply(self, update: Update) -> Update | None:
+        """Return what is let through of an update of the PV, or ``None``."""
+        found: Update | None = update
+        for each in self._passes:
+            if found is None:
+                return None
+            found = each(found)
+        return found
 
     def read(self, update: Update) -> Update:
         """Return what a read through the channel gets: filters that drop updates do nothing here."""
@@ -111,7 +107,7 @@ def parse(text: str, states: States = STATES) -> Chain:
         if not isinstance(wanted, dict):
             raise FilterError(f"expected {{filter: {{…}}}}, found {text!r}")
         filters += [_filter(name, arguments, states) for name, arguments in wanted.items()]
-    return Chain(tuple(filters))
+    return Chain(filters)
 
 
 def _slice(found: re.Match[str]) -> Slice:

@@ -22,8 +22,8 @@ def update(value: Any, stamp: int = 0) -> Update:
 
 
 def passed(filters: str, values: list[Any], states: States | None = None) -> list[Any]:
-    run = parse(filters, states or States()).start()
-    return [found.value for value in values if (found := run(update(value))) is not None]
+    chain = parse(filters, states or States())
+    return [found.value for value in values if (found := chain.apply(update(value))) is not None]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def clock() -> Iterator[None]:
 def test_the_time_is_that_of_the_filter() -> None:
     """``ts`` gives updates and reads the time of now."""
     chain = parse('{"ts":{}}')
-    sent = chain.start()(update(1.0, 7))
+    sent = chain.apply(update(1.0, 7))
 
     assert sent is not None
     assert (sent.stamp, chain.read(update(1.0, 7)).stamp) == (42, 42)
@@ -119,11 +119,11 @@ def test_updates_follow_a_state(mode: str, spelling: str, expected: list[int]) -
     """Which updates pass while a state goes off, on, on, off, off, on, off."""
     states = States()
     states.set("beam", False)
-    run = parse(spelling.format(mode), states).start()
+    chain = parse(spelling.format(mode), states)
     seen = []
     for number, flag in enumerate((False, False, True, True, False, False, True, False)):
         states.set("beam", flag)
-        if (found := run(update(number))) is not None:
+        if (found := chain.apply(update(number))) is not None:
             seen.append(found.value)
 
     assert seen == expected
@@ -137,11 +137,10 @@ def test_reads_pass_what_drops_updates() -> None:
 
 
 def test_each_subscription_remembers_for_itself() -> None:
-    """Two subscriptions of one channel do not disturb each other."""
-    chain = parse("{dec:{n:2}}")
-    first, second = chain.start(), chain.start()
+    """Two chains do not disturb each other."""
+    first, second = parse("{dec:{n:2}}"), parse("{dec:{n:2}}")
 
-    assert [first(update(1)) is None, second(update(1)) is None, first(update(2)) is None] == [False, False, True]
+    assert [c.apply(update(1)) is None for c in (first, second, first, second)] == [False, False, True, True]
 
 
 @pytest.mark.parametrize(
