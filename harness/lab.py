@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from canet.harness import probing, tries
+from canet.harness import probing, tries, watching
 from canet.harness.barrier import ETHERTYPE, Barrier
 from canet.harness.capture import Capture
 from canet.harness.crew import Crew
@@ -16,7 +16,8 @@ from canet.harness.participants import recipe
 from canet.netns import Network
 from canet.scenarios.model import Scenario, Step
 
-FIRST_CID = 1
+FIRST_CID = 0x5EA00000
+"""Clients count their channel ids from zero; ours must not look like theirs in a capture."""
 
 
 class Lab:
@@ -37,6 +38,12 @@ class Lab:
         self._shootings: list[probing.Shooting] = []
         self._tried: list[tries.Tried] = []
         self._next_cid = FIRST_CID
+        self.watches: dict[str, watching.Watch] = {}
+        """The clients that stay, by name."""
+        self.acted = (0.0, 0.0)
+        """When the last step that did something began and ended, in seconds since the lab came up."""
+        self.flooded = 0
+        """How many names nobody serves have been searched for."""
 
     def __enter__(self) -> Lab:
         self._began = time.monotonic()
@@ -70,7 +77,10 @@ class Lab:
         from canet.harness.steps import default_steps, do
 
         for step in steps if steps is not None else self.scenario.steps or default_steps(self.scenario):
+            began = time.time() - self.epoch
             do(self, step)
+            if step.do != "await":
+                self.acted = (began, time.time() - self.epoch)
             self.crew.check()
 
     def probe(self, name: str) -> probing.Shooting:
@@ -113,6 +123,7 @@ class Lab:
     def observe(self) -> Observation:
         """End the recording and return everything that was seen."""
         self.crew.check()
+        self._tried += watching.tried(self)
         self.capture.stop()
         captured = tuple(frame for frame in self.capture.frames() if not _is_sentinel(frame))
         servers = {each.name: each for each in self.scenario.servers}

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from canet.harness import meters, traffic, watching
 from canet.scenarios.model import Scenario, Step
 
 if TYPE_CHECKING:
@@ -52,11 +53,19 @@ def _kill(lab: Lab, step: Step) -> None:
 
 
 def _pause(lab: Lab, step: Step) -> None:
-    lab.crew.pause(_target(step))
+    name = _target(step)
+    if name in lab.watches:
+        watching.pause(lab, name, signal.SIGSTOP)
+    else:
+        lab.crew.pause(name)
 
 
 def _resume(lab: Lab, step: Step) -> None:
-    lab.crew.resume(_target(step))
+    name = _target(step)
+    if name in lab.watches:
+        watching.pause(lab, name, signal.SIGCONT)
+    else:
+        lab.crew.resume(name)
 
 
 def _restart(lab: Lab, step: Step) -> None:
@@ -79,4 +88,10 @@ _ACTIONS: Mapping[str, Callable[[Lab, Step], None]] = {
     "pause": _pause,
     "resume": _resume,
     "restart": _restart,
+    "watch": watching.begin,
+    "await": watching.wait,
+    "leave": watching.leave,
+    "announce": traffic.announce,
+    "flood": traffic.flood,
+    "measure": meters.measure,
 }

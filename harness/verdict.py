@@ -14,6 +14,9 @@ from canet.harness import measures
 from canet.harness.observation import Check, ClientSeen, Observation, ProbeSeen, Shot, Verdict
 from canet.scenarios.model import Expectation, Outcome, Scenario
 
+_MORTAL = frozenset({"alive", "starts"})
+"""Measures of a server: whoever expects something of them is not surprised by its end."""
+
 
 def judge(scenario: Scenario, observation: Observation) -> Verdict:
     """Check every expectation that speaks about the implementation of this run.
@@ -25,7 +28,12 @@ def judge(scenario: Scenario, observation: Observation) -> Verdict:
     checks: list[Check] = []
     for expectation in scenario.expected(observation.subject):
         checks.extend(_checks(expectation, observation))
-    died = [f"{each.name} on {each.host} {each.died}" for each in observation.participants if each.died]
+    foretold = {each.subject for each in scenario.expected(observation.subject) if _MORTAL & each.extra.keys()}
+    died = [
+        f"{each.name} on {each.host} {each.died}"
+        for each in observation.participants
+        if each.died and each.name not in foretold
+    ]
     unjudged = [f"{each.subject} {each.measure}: {each.why}" for each in checks if each.holds is None]
     if any(each.holds is False for each in checks):
         outcome, reason = "fails", "; ".join(died)

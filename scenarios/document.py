@@ -146,7 +146,20 @@ class ServerTable(Table):
     )
     env: Annotated[dict[str, Scalar], Meta(description="Its environment variables.")] = field(default_factory=dict)
     implementation: Annotated[
-        Literal["canet", "rsrv", "caproto", "pcaspy", "nameserver", "relay", "gateway", "command"] | None,
+        Literal[
+            "canet",
+            "rsrv",
+            "caproto",
+            "pcaspy",
+            "nameserver",
+            "gateway",
+            "relay",
+            "repeater",
+            "occupant",
+            "scripted",
+            "command",
+        ]
+        | None,
         Meta(description="What it is; if not given, the run chooses among `speaks_about`."),
     ] = None
     backend: Annotated[
@@ -220,7 +233,24 @@ class StepTable(Table):
 
     do: Annotated[
         Literal[
-            "probe", "client", "start", "stop", "kill", "pause", "resume", "restart", "fault", "beacons", "send", "tcp"
+            "probe",
+            "client",
+            "start",
+            "stop",
+            "kill",
+            "pause",
+            "resume",
+            "restart",
+            "fault",
+            "beacons",
+            "send",
+            "tcp",
+            "watch",
+            "await",
+            "leave",
+            "announce",
+            "flood",
+            "measure",
         ],
         Meta(description="What happens."),
     ]
@@ -259,6 +289,24 @@ class StepTable(Table):
     count: Annotated[Count | None, Meta(description="How many beacons are awaited, or datagrams sent.")] = None
     seconds: Annotated[Seconds | None, Meta(description="How long it lasts at most.")] = None
     payload: Annotated[str | None, Meta(description="Bytes in hexadecimal for `send` and `tcp`.")] = None
+    event: Annotated[
+        Literal["connected", "disconnected", "value", "search", "says"] | None,
+        Meta(description="What `await` waits for, of a client that `watch` has started."),
+    ] = None
+    pv: Annotated[str | None, Meta(description="The PV that `await` is about; all of the client's if not given.")] = (
+        None
+    )
+    text: Annotated[str | None, Meta(description="Regular expression of the output that `await` waits for.")] = None
+    searches: Annotated[
+        Count | None, Meta(description="Search datagrams of the client after which `await` gives up.")
+    ] = None
+    numbers: Annotated[
+        list[Annotated[int, Meta(ge=0, le=0xFFFFFFFF)]] | None,
+        Meta(description="Sequence numbers of the beacons of `announce`."),
+    ] = None
+    period: Annotated[Seconds | None, Meta(description="Seconds between two beacons of `announce`.")] = None
+    server: Annotated[str | None, Meta(description="`A:PORT` that the beacons of `announce` tell.")] = None
+    since: Annotated[str | None, Meta(description="Label of an earlier `measure` to compare with.")] = None
 
 
 class WhenTable(Table):

@@ -23,14 +23,16 @@ class Kind:
     allowed: tuple[str, ...] = ()
 
 
+ACTORS = "servers or clients"
+
 KINDS: Mapping[str, Kind] = {
     "probe": Kind("probes"),
     "client": Kind("clients"),
     "start": Kind("servers"),
     "stop": Kind("servers"),
     "kill": Kind("servers"),
-    "pause": Kind("servers"),
-    "resume": Kind("servers"),
+    "pause": Kind(ACTORS),
+    "resume": Kind(ACTORS),
     "restart": Kind("servers"),
     "fault": Kind(
         None,
@@ -40,8 +42,16 @@ KINDS: Mapping[str, Kind] = {
     "beacons": Kind(None, ("host",), ("port", "count", "seconds")),
     "send": Kind(None, ("host", "address", "payload"), ("port", "count")),
     "tcp": Kind(None, ("host", "address", "payload"), ("port", "seconds")),
+    "watch": Kind("clients"),
+    "await": Kind("clients", ("event",), ("pv", "seconds", "searches", "text")),
+    "leave": Kind("clients"),
+    "announce": Kind(None, ("host", "address"), ("port", "server", "numbers", "count", "period")),
+    "flood": Kind(None, ("host", "address"), ("port", "count")),
+    "measure": Kind("servers", (), ("since",)),
 }
-"""``send`` puts raw bytes into a datagram, ``tcp`` into a connection; ``beacons`` listens."""
+"""``send`` puts raw bytes into a datagram, ``tcp`` into a connection; ``beacons`` listens, ``announce`` sends them;
+``watch`` starts a client that stays, ``await`` asks it, ``leave`` kills it; ``flood`` searches for names that nobody
+serves; ``measure`` asks the kernel what a server costs."""
 
 FAULTS: Mapping[str, tuple[str, ...]] = {
     "up": ("interface",),
@@ -74,6 +84,7 @@ def read(index: int, table: StepTable, names: Mapping[str, Collection[str]], net
         MistakeError: a key that this kind of step does not take or needs, or a name that does not exist.
     """
     key, kind = f"steps[{index}]", KINDS[table.do]
+    names = {**names, ACTORS: [*names["servers"], *names["clients"]]}
     given = {name: value for name, value in msgspec.structs.asdict(table).items() if value is not None}
     known = ("do", "label", *(("target",) if kind.target else ()), *kind.required, *kind.allowed)
     for name in given:

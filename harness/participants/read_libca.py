@@ -7,10 +7,20 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 import time
 from collections.abc import Mapping
 from typing import Any
+
+
+def numeric(name: str) -> str:
+    """Return ``A:PORT`` for what libca calls the host of a channel: it prefers names to addresses."""
+    host, _, port = name.rpartition(":")
+    try:
+        return f"{socket.gethostbyname(host)}:{port}"
+    except OSError:
+        return name
 
 
 def read(config: Mapping[str, Any]) -> None:
@@ -33,7 +43,7 @@ def read(config: Mapping[str, Any]) -> None:
     values: dict[str, Any] = {}
     for name, channel in channels.items():
         if ca.isConnected(channel):
-            connected[name] = ca.host_name(channel)
+            connected[name] = numeric(ca.host_name(channel))
             value = ca.get(channel, timeout=max(0.5, deadline - time.monotonic()))
             if value is not None:
                 values[name] = value.tolist() if hasattr(value, "tolist") else value

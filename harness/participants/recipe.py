@@ -10,12 +10,36 @@ from dataclasses import dataclass, field
 from canet.scenarios.model import SUBJECTS, WITNESS, Client, Server, Value
 
 BACKENDS = ("asyncio", "curio", "trio")
-SERVERS = ("canet", "rsrv", "caproto", "pcaspy", "nameserver", "relay", "command")
+SERVERS = (
+    "canet",
+    "rsrv",
+    "caproto",
+    "pcaspy",
+    "nameserver",
+    "gateway",
+    "relay",
+    "repeater",
+    "occupant",
+    "scripted",
+    "command",
+)
 CLIENTS = ("libca", "caproto", "canet", "command")
+WATCHERS = ("libca", "caproto")
+"""Clients that can stay (step ``watch``)."""
 PEERS = ("rsrv", "caproto-asyncio", "caproto-curio", "caproto-trio", "pcaspy")
 """Subjects that are not canet: other people's servers."""
 
 WITNESS_VALUE = 1.0
+
+OWN: dict[str, tuple[str, ...]] = {
+    "nameserver": ("canet.harness.gateway.nameserver",),
+    "gateway": ("canet.harness.gateway.gateway",),
+    "relay": ("canet.harness.gateway.relay",),
+    "repeater": ("canet.harness.participants.serve_repeater",),
+    "occupant": ("canet.harness.participants.serve_occupant",),
+    "scripted": ("canet.harness.participants.serve_scripted",),
+}
+"""Servers of the harness itself → the modules that the launcher imports for them; the first one has ``serve``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +75,9 @@ PARTS: dict[str, Part] = {
     "rsrv": Part("softioc", ("canet.harness.participants.serve_rsrv",)),
     "caproto": Part("caproto", ("canet.harness.participants.serve_caproto",)),
     "pcaspy": Part("pcaspy", ("canet.harness.participants.serve_pcaspy",)),
-    "libca": Part("epics", ("canet.harness.participants.read_libca", "epics")),
+    "libca": Part(
+        "epics", ("canet.harness.participants.read_libca", "canet.harness.participants.watch_libca", "epics")
+    ),
     "caproto client": Part("caproto", ("canet.harness.participants.read_caproto",)),
 }
 
@@ -95,8 +121,9 @@ def preload(servers: Sequence[Server], clients: Sequence[Client], subject: str) 
     modules: list[str] = []
     for position, server in enumerate(servers):
         implementation, backend = resolve(server, subject, position)
-        if implementation in ("canet", "nameserver", "relay"):
+        if implementation in ("canet", "nameserver", "gateway"):
             modules += ["canet.server.process", f"canet.server.backends.{backend}"]
+        modules += OWN.get(implementation, ())
     for client in clients:
         if client.implementation == "canet":
             modules.append("canet.harness.participants.read_canet")
@@ -153,6 +180,8 @@ def _rsrv(server: Server, _backend: str, _trace: bool) -> Recipe:
         config={"pvs": served(server), **server.options},
         env=server.env,
         uid=server.uid,
+        # Its sockets are there earlier, but until then it throws away what they receive (``cast_server.c``, ctlRun).
+        ready="iocRun: All initialization complete",
     )
 
 
@@ -187,14 +216,23 @@ def _command(server: Server, _backend: str, _trace: bool) -> Recipe:
     )
 
 
-def _forwarder(kind: str) -> Callable[[Server, str, bool], Recipe]:
-    """Return the recipe of the name server or the relay, which run on canet's own core."""
+def _own(kind: str) -> Callable[[Server, str, bool], Recipe]:
+    """Return the recipe of a server of the harness itself; each prints ``ready`` and what it reads."""
 
     def make(server: Server, backend: str, trace: bool) -> Recipe:
-        config = {"backend": backend, "env": dict(server.env), "report_fd": 1, "trace": trace, **server.options}
+        config = {
+            "backend": backend,
+            "pvs": served(server),
+            "layout": server.layout,
+            "reuse": server.reuse,
+            "env": dict(server.env),
+            "report_fd": 1,
+            "trace": trace,
+            **server.options,
+        }
         return Recipe(
             implementation=kind,
-            target=f"canet.harness.{kind}:serve",
+            target=f"{OWN[kind][0]}:serve",
             config=config,
             env=server.env,
             uid=server.uid,
@@ -210,8 +248,7 @@ _SERVER_RECIPES: dict[str, Callable[[Server, str, bool], Recipe]] = {
     "caproto": _caproto,
     "pcaspy": _pcaspy,
     "command": _command,
-    "nameserver": _forwarder("nameserver"),
-    "relay": _forwarder("relay"),
+    **{kind: _own(kind) for kind in OWN},
 }
 
 
@@ -230,6 +267,26 @@ def client_recipe(client: Client, pvs: Sequence[str]) -> Recipe:
         implementation=client.implementation,
         target=f"canet.harness.participants.read_{client.implementation}:read",
         config=config,
+        env=client.env,
+        uid=client.uid,
+        reports=True,
+    )
+
+
+def watch_recipe(client: Client, pvs: Sequence[str]) -> Recipe:
+    """Return how to start a client that stays connected to ``pvs`` and prints what happens to it.
+
+    Raises:
+        ValueError: the implementation cannot.
+    """
+    if client.implementation == "command":
+        return Recipe(implementation="command", argv=client.command, env=client.env, uid=client.uid)
+    if client.implementation not in WATCHERS:
+        raise ValueError(f"client {client.name}: only {', '.join(WATCHERS)} and command can stay, for a step 'watch'")
+    return Recipe(
+        implementation=client.implementation,
+        target=f"canet.harness.participants.watch_{client.implementation}:watch",
+        config={"pvs": list(pvs), **client.options},
         env=client.env,
         uid=client.uid,
         reports=True,

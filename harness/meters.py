@@ -1,0 +1,51 @@
+"""What a server's process costs: memory, descriptors and threads, read from ``/proc`` by a step ``measure``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from canet.harness import sockets
+from canet.scenarios.model import Step
+
+if TYPE_CHECKING:
+    from canet.harness.lab import Lab
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def cost(pid: int) -> dict[str, int]:
+    """Return what a process and its descendants hold: ``memory`` in bytes, ``descriptors``, ``threads``.
+
+    Memory is the resident set without what is shared with files (proc(5), ``statm``: resident − shared), so that
+    libraries do not count.
+    """
+    total = {"memory": 0, "descriptors": 0, "threads": 0}
+    for each in sockets.family(pid):
+        place = Path(f"/proc/{each}")
+        try:
+            _size, resident, shared, *_rest = (place / "statm").read_text(encoding="ascii").split()
+            total["memory"] += (int(resident) - int(shared)) * PAGE
+            total["descriptors"] += len(os.listdir(place / "fd"))  # noqa: PTH208
+            total["threads"] += len(os.listdir(place / "task"))  # noqa: PTH208
+        except OSError:
+            continue  # it has just ended
+    return total
+
+
+def measure(lab: Lab, step: Step) -> None:
+    """Measure a server; with ``since`` (the label of an earlier measure) also what has been added since then.
+
+    Measures ``memory``, ``descriptors``, ``threads``, and ``memory_grows_at_most``, ``descriptors_grow_at_most``.
+    """
+    label = str(step.args.get("label", step.target))
+    now = cost(lab.crew.running[str(step.target)].process.pid)
+    seen: dict[str, object] = dict(now)
+    seen["descriptors_at_most"] = now["descriptors"]
+    before = lab.measures.get(str(step.args.get("since", "")), {})
+    if before:
+        for what, grown in (("memory", "memory_grows"), ("descriptors", "descriptors_grow")):
+            growth = now[what] - int(str(before[what]))
+            seen |= {f"{grown}_at_most": growth, f"{grown}_at_least": growth}
+    lab.measure(label, **seen)

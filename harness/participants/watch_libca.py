@@ -1,0 +1,43 @@
+"""Stay connected to PVs with libca, through pyepics, and print each change as it comes (runs inside a lab)."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Mapping
+from typing import Any
+
+from canet.harness.participants.tell import tell
+
+
+def watch(config: Mapping[str, Any]) -> None:
+    """Connect to ``pvs``, subscribe to each, and print changes until the process is ended.
+
+    Each change is a JSON line ``{"event": "change", "what": …, "pv": …, "time": …}``; ``what`` is ``connected``,
+    ``disconnected`` or ``value``. An unresponsive circuit is told by libca itself, as text, and by ``disconnected``.
+    """
+    from epics import ca
+
+    ca.initialize_libca()
+    first: queue.SimpleQueue[str] = queue.SimpleQueue()
+    names = [str(name) for name in config["pvs"]]
+    channels: dict[str, Any] = {}
+
+    def connection(pvname: str, chid: Any, conn: bool) -> None:
+        if conn:
+            tell("connected", pvname, address=ca.host_name(chid))
+            first.put(pvname)
+        else:
+            tell("disconnected", pvname)
+
+    def update(pvname: str = "", value: Any = None, **_more: Any) -> None:
+        tell("value", pvname, value=value.tolist() if hasattr(value, "tolist") else value)
+
+    for name in names:
+        channels[name] = ca.create_channel(name, connect=False, auto_cb=False, callback=connection)
+    ca.flush_io()
+    kept: dict[str, Any] = {}
+    while True:
+        name = first.get()
+        if name not in kept:  # libca itself renews subscriptions after a reconnection
+            kept[name] = ca.create_subscription(channels[name], callback=update)
+            ca.flush_io()

@@ -1,0 +1,80 @@
+"""Traffic that a scenario makes besides searches: trains of beacons, and floods of names that nobody serves."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING, Any
+
+from canet.harness import probing
+from canet.harness.client.search import datagrams
+from canet.scenarios.model import Step
+from canet.server.protocol.commands import MINOR_VERSION, Command
+from canet.server.protocol.message import Message
+
+if TYPE_CHECKING:
+    from canet.harness.lab import Lab
+
+PATIENCE = 30.0
+"""Seconds within which a flood must have been worked off."""
+
+
+def beacon(number: int, port: int = 5064, address: str = "0.0.0.0") -> bytes:
+    """Return a beacon: a server that listens on TCP ``port`` of ``address`` says that it is alive."""
+    return Message(Command.RSRV_IS_UP, MINOR_VERSION, port, number & 0xFFFFFFFF, int(IPv4Address(address))).pack()
+
+
+def announce(lab: Lab, step: Step) -> None:
+    """Send beacons as a server would: ``numbers``, one each ``period`` seconds, from ``host`` to ``address``.
+
+    ``server`` is the ``A:PORT`` that they announce; a missing address means "where this comes from".
+    """
+    args: dict[str, Any] = dict(step.args)
+    address, _, port = str(args.get("server", ":5064")).rpartition(":")
+    target = str(args["address"]), int(args.get("port", 5065))
+    period = float(args.get("period", 0.1))
+    numbers = args.get("numbers") or range(int(args.get("count", 1)))
+    with lab.network[str(args["host"])].socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        due = time.monotonic()
+        for number in numbers:
+            time.sleep(max(0.0, due - time.monotonic()))  # the period is the message
+            sock.sendto(beacon(int(number), int(port), address or "0.0.0.0"), target)
+            due += period
+    lab.barrier.wait()
+    lab.note("announced", str(args["host"]), f"{len(numbers)} beacons to {target[0]}:{target[1]}")
+
+
+def names(count: int, first: int = 0) -> Iterator[tuple[int, str]]:
+    """Yield channel ids and names of PVs that nobody serves, each different."""
+    for number in range(first, first + count):
+        yield 0x40000000 + number, f"nobody:serves:{number:07d}"
+
+
+def flood(lab: Lab, step: Step) -> None:
+    """Search for ``count`` different names that nobody serves, as fast as servers read them, and wait for the end.
+
+    Measures ``datagrams`` sent, and ``served_all``: the servers had worked off everything within the patience.
+    """
+    args = step.args
+    target = str(args["address"]), int(str(args.get("port", 5064)))
+    sent = 0
+    with lab.network[str(args["host"])].socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        for data in datagrams(names(int(str(args.get("count", 1000))), lab.flooded)):
+            sock.sendto(data, target)
+            sent += 1
+            if sent % 32 == 0:  # a burst larger than a receive buffer would test the kernel and not the server
+                _drain(lab)
+    lab.flooded += int(str(args.get("count", 1000)))
+    proven = probing.rest(lab.crew, lab.barrier, patience=PATIENCE)
+    lab.measure(str(args.get("label", "flood")), datagrams=sent, served_all=proven)
+    lab.note("flooded", str(args["host"]), f"{sent} datagrams to {target[0]}:{target[1]}")
+
+
+def _drain(lab: Lab) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while lab.crew.queued() and time.monotonic() < deadline:
+        time.sleep(0.001)

@@ -1,0 +1,189 @@
+"""Clients that stay: started by a step ``watch``, asked by a step ``await`` what happened to them meanwhile.
+
+A client of a step ``client`` reads once and ends. What people see when a server goes away and comes back needs one
+that stays: connected, subscribed, searching. It prints each change with its time; the capture shows what it sent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from canet.harness import frames
+from canet.harness.crew import spawn
+from canet.harness.observation import ClientTry
+from canet.harness.outputs import Stream
+from canet.harness.participants.recipe import watch_recipe
+from canet.harness.tries import Tried
+from canet.netns.process import Process
+from canet.scenarios.model import Client, Step
+
+if TYPE_CHECKING:
+    from canet.harness.lab import Lab
+
+PATIENCE = 5.0
+"""Seconds that a step ``await`` waits where it does not say."""
+TICK = 0.02
+OPENING = frames.SYN | frames.ACK
+
+
+@dataclass(slots=True, eq=False)
+class Watch:
+    """A client process that stays."""
+
+    client: Client
+    pvs: tuple[str, ...]
+    process: Process
+    stream: Stream
+    began: float
+    """Seconds since the lab came up."""
+    ended: float = float("inf")
+    last: dict[str, str] = field(default_factory=dict)
+
+    def changes(self, what: str, since: float, epoch: float) -> dict[str, float]:
+        """Return the PVs to which ``what`` happened since a time, and when first, in seconds since ``epoch``."""
+        found: dict[str, float] = {}
+        for report in self.stream.reports:
+            when = float(report.get("time", 0.0)) - epoch
+            if report.get("what") == what and when >= since:
+                found.setdefault(str(report["pv"]), when)
+        return found
+
+
+def begin(lab: Lab, step: Step) -> None:
+    """Start a client that stays until the lab ends, or until a step ``leave``."""
+    client = next(each for each in lab.scenario.clients if each.name == step.target)
+    pvs = tuple(client.pvs or lab.pvs)
+    stream, write = lab.outputs.open(client.name)
+    try:
+        process = spawn(lab.network[client.host], watch_recipe(client, pvs), write)
+    finally:
+        os.close(write)
+    lab.watches[client.name] = Watch(client, pvs, process, stream, time.time() - lab.epoch)
+    lab.note("watches", client.name, f"{client.implementation} on {client.host}, process {process.pid}")
+
+
+def leave(lab: Lab, step: Step) -> None:
+    """Kill a client that stays, as it stands."""
+    end(lab, lab.watches[str(step.target)])
+
+
+def pause(lab: Lab, name: str, how: signal.Signals) -> None:
+    """Stop a client that stays, or let it go on."""
+    lab.watches[name].process.signal(how)
+    lab.note(how.name, name)
+
+
+def end(lab: Lab, watch: Watch) -> None:
+    """End a client's process, and keep what it said."""
+    if watch.ended != float("inf"):
+        return
+    watch.ended = time.time() - lab.epoch
+    if watch.process.poll() is None:
+        with contextlib.suppress(Exception):
+            watch.process.signal(signal.SIGKILL)
+        with contextlib.suppress(TimeoutError):
+            watch.process.wait(2.0)
+    lab.outputs.pull()
+    lab.note("left", watch.client.name)
+
+
+def wait(lab: Lab, step: Step) -> None:
+    """Wait until something has happened to a client since the last step that did something.
+
+    ``event`` is ``connected``, ``disconnected`` or ``value`` of all its PVs (or of ``pv``), or ``search``: it has sent
+    a search datagram; ``says``: its output matches ``text``. The wait ends after ``seconds``, or when the client has
+    searched ``searches`` times in vain: then it did not happen, and that it could have is proven.
+    """
+    watch, args = lab.watches[str(step.target)], step.args
+    what, since = str(args.get("event", "connected")), lab.acted[0]
+    wanted = frozenset({str(args["pv"])} if "pv" in args else watch.pvs)
+    limit = time.monotonic() + float(_number(args, "seconds", PATIENCE))
+    enough = int(_number(args, "searches", 0))
+    begun = len(lab.capture)
+    when: float | None = None
+
+    def searched() -> list[float]:
+        return search_times(lab, watch.client.host, since)
+
+    def look() -> bool:
+        nonlocal when
+        if what == "search":
+            times = searched()
+            when = times[0] if times else None
+        elif what == "says":
+            import re
+
+            when = time.time() - lab.epoch if re.search(str(args.get("text", "")), watch.stream.text) else None
+        else:
+            found = watch.changes(what, since, lab.epoch)
+            when = max(found[pv] for pv in wanted) if wanted <= found.keys() else None
+        return when is not None or watch.process.poll() is not None or bool(enough and len(searched()) >= enough)
+
+    lab.outputs.wait(look, limit, TICK)
+    look()
+    after = None if when is None else max(0.0, when - lab.acted[1])
+    label = str(args.get("label", watch.client.name))
+    lab.measure(
+        label,
+        happens=when is not None,
+        within=after,
+        after=after,
+        searches=len(searched()),
+        searches_at_most=len(searched()),
+        searches_at_least=len(searched()),
+        circuits=circuits(lab, watch.client.host, watch.began),
+        new_circuits=circuits(lab, watch.client.host, since),
+    )
+    lab.note(f"{what} {'seen' if when is not None else 'not seen'}", watch.client.name, f"{len(lab.capture) - begun}")
+
+
+def search_times(lab: Lab, host: str, since: float) -> list[float]:
+    """Return when a host sent search datagrams, since a time."""
+    return [each.time for each in lab.capture.frames() if each.time >= since and frames.searches((each,), host)]
+
+
+def circuits(lab: Lab, host: str, since: float) -> int:
+    """Return how many TCP connections a host has tried to open since a time, each counted once."""
+    opened = set()
+    for each in lab.capture.frames():
+        if each.time >= since and each.host == host and each.direction == "out":
+            headers = frames.read(each.data)
+            if headers is not None and headers.proto == "tcp" and headers.flags & OPENING == frames.SYN:
+                opened.add((headers.origin, headers.target, headers.sequence))
+    return len(opened)
+
+
+def tried(lab: Lab) -> list[Tried]:
+    """Return what the clients that stayed saw, in the form of a try each; ends those that are still there."""
+    found = []
+    for watch in lab.watches.values():
+        end(lab, watch)
+        address: dict[str, str] = {}
+        values: dict[str, object] = {}
+        for report in watch.stream.reports:
+            pv = str(report.get("pv", ""))
+            if report.get("what") == "connected":
+                address[pv] = str(report.get("address", ""))
+            elif report.get("what") == "value":
+                values[pv] = report.get("value")
+        one = ClientTry(
+            connected=address,
+            servers={pv: lab.crew.whose(each, (pv,), watch.client.host) or each for pv, each in address.items()},
+            values=values,
+            missing=tuple(pv for pv in watch.pvs if pv not in address),
+            output=watch.stream.text.strip(),
+            seconds=watch.ended - watch.began,
+        )
+        found.append(Tried(watch.client, (one,), watch.began, watch.ended))
+    return found
+
+
+def _number(args: Mapping[str, Any], key: str, default: float) -> float:
+    value = args.get(key)
+    return default if value is None else float(value)
