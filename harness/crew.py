@@ -124,7 +124,7 @@ class Crew:
             return True
         status = each.process.poll()
         if status is not None:
-            each.stream.pull()
+            self._outputs.pull()
             each.died = f"ended {_how(status)} before it was ready; its last output: {each.stream.last(5) or 'none'}"
             self._note("died", each.name, each.died)
             return True
@@ -211,7 +211,7 @@ class Crew:
         for each in self:
             status = each.process.poll()
             if status is not None and not each.told and each.died is None:
-                each.stream.pull()
+                self._outputs.pull()
                 each.died = f"ended {_how(status)}; its last output: {each.stream.last(5) or 'none'}"
                 self._note("died", each.name, each.died)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +13,7 @@ def serve(config: Mapping[str, Any]) -> None:
     backend = str(config.get("backend", "asyncio"))
     if backend == "curio":
         import canet.server.backends.curio  # noqa: F401  # supplies the names that curio misses on Python 3.12 and later
+    _do_without_limited_broadcast()
     from caproto import ChannelDouble, ChannelInteger, ChannelString
     from caproto.server import run
 
@@ -31,3 +34,20 @@ def serve(config: Mapping[str, Any]) -> None:
         interfaces=str(interfaces).split() if interfaces else None,
         log_pv_names=False,
     )
+
+
+def _do_without_limited_broadcast() -> None:
+    """Switch automatic beacons off where nothing leads to 255.255.255.255.
+
+    caproto sends its beacons there whatever the interfaces are. Without a default route two of its three backends
+    end at once (``connect``: Network is unreachable); a host of a lab often has none.
+    """
+    if "EPICS_CAS_AUTO_BEACON_ADDR_LIST" in os.environ:
+        return
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        try:
+            probe.connect(("255.255.255.255", 5065))
+        except OSError as error:
+            print(f"no automatic beacons: 255.255.255.255: {error.strerror}", flush=True)
+            os.environ["EPICS_CAS_AUTO_BEACON_ADDR_LIST"] = "no"

@@ -10,12 +10,13 @@ def serve(config: Mapping[str, Any]) -> None:
     """Serve ``pvs`` (name → value) until the process is ended."""
     from pcaspy import Driver, SimpleServer
 
+    class Values(Driver):  # type: ignore[misc]  # pcaspy registers the drivers of subclasses only
+        """Keeps what is written."""
+
     pvs = dict(config.get("pvs", {}))
     server = SimpleServer()
     server.createPV("", {name: _description(value) for name, value in pvs.items()})
-    driver = Driver()
-    for name, value in pvs.items():
-        driver.setParam(name, value)
+    driver = Values()
     driver.updatePVs()
     while True:
         server.process(0.1)

@@ -1,0 +1,233 @@
+"""``canet run``: run scenarios in labs and compare what is seen with what is expected."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from canet.harness import progress, run
+from canet.harness.observation import Check
+from canet.scenarios import library
+from canet.scenarios.errors import MistakeError
+from canet.scenarios.load import load
+from canet.scenarios.model import Scenario
+
+EPILOG = """\b
+Examples:
+  canet run unicast_reaches_one
+  canet run several_servers_on_one_host --subject rsrv --subject trio
+  canet run my_site.canet.toml --variant broken --pcap broken.pcapng --verbose
+  canet run --tag firewall --out results && canet report results
+\b
+Exit code: 0 if all hold (skips included), 1 if one does not, 2 for a mistake in a file or name,
+3 if this machine has no namespaces, 130 when interrupted."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("run", epilog=EPILOG)(run_scenarios)
+
+
+def run_scenarios(
+    scenarios: Annotated[
+        list[str] | None,
+        typer.Argument(help="Names or ids of scenarios, themes, or files.", show_default=False),
+    ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", "-t", help="Those with this tag or theme; may be repeated (all hold).")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", "-a", help="The whole library.")] = False,
+    variant: Annotated[list[str] | None, typer.Option("--variant", "-v", help="Only these variants.")] = None,
+    subject: Annotated[
+        list[str] | None, typer.Option("--subject", "-s", help="Who plays the servers; may be repeated.")
+    ] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="Change the scenario: KEY=VALUE with a dotted key.")
+    ] = None,
+    pcap: Annotated[Path | None, typer.Option("--pcap", help="Write the frames of the run (pcapng).")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Leave a directory for each case here.")] = None,
+    junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    require_all: Annotated[bool, typer.Option("--require-all", help="A skip is a failure.")] = False,
+    packets_only: Annotated[bool, typer.Option("--packets-only", help="Without clients.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Every check, and the messages.")] = False,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Labs at the same time; 0: one per CPU.")] = 0,
+    times: Annotated[int, typer.Option("--times", "-n", help="Run each case so often.", min=1)] = 1,
+) -> None:
+    """Run scenarios in labs and compare what is seen with what is expected."""
+    chosen = choose(scenarios or (), tag or (), everything, variant or (), setting or ())
+    try:
+        todo = list(run.cases(chosen, subject or (), packets_only=packets_only))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    from canet.netns import enter
+
+    enter()
+    bar = progress.Progress(len(todo) * times)
+
+    def done(result: run.Result) -> None:
+        bar.step(result.case.id)
+        bar.clear()
+        _store(result, out)
+        if not as_json:
+            typer.echo(text(result, verbose=verbose))
+
+    results = run.run_all(todo, done, jobs=jobs, require_all=require_all, times=times)
+    bar.clear()
+    if pcap is not None:
+        _capture(results, pcap)
+    if junit is not None:
+        from canet.harness.report.junit import write
+
+        write(junit, [each.verdict for each in results])
+    if as_json:
+        typer.echo(json.dumps([plain(each) for each in results], indent=2, ensure_ascii=False))
+    else:
+        typer.echo(summary(results))
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        _annotate(results)
+    raise typer.Exit(1 if run.failed(results) else 0)
+
+
+def choose(
+    names: Sequence[str], tags: Sequence[str], everything: bool, variants: Sequence[str], settings: Sequence[str] = ()
+) -> list[Scenario]:
+    """Return the scenarios that a command line names.
+
+    Raises:
+        typer.BadParameter: nothing was named, or nothing has that variant.
+        ScenarioError, MistakeError: a file or name is wrong.
+    """
+    if not names and not tags and not everything:
+        raise typer.BadParameter("name scenarios or files, or --tag TAG, or --all; `canet list` shows them")
+    changes = dict(_setting(each) for each in settings)
+    chosen: list[Scenario] = []
+    for name in names:
+        path = Path(name)
+        if name.endswith(".toml") or path.is_file():
+            chosen += load(path, set=changes)
+        else:
+            chosen += _again(library.find(name), changes) if changes else library.find(name)
+    if everything or (tags and not names):
+        chosen += library.all_scenarios()
+    for tag in tags:
+        chosen = list(library.tagged(tag, chosen))
+    if variants:
+        known = dict.fromkeys(each.variant for each in chosen)
+        chosen = [each for each in chosen if each.variant in variants]
+        if not chosen:
+            raise typer.BadParameter(f"no variant is called {', '.join(variants)}; there are {', '.join(known)}")
+    if not chosen:
+        raise typer.BadParameter("no scenario fits; `canet list` shows them")
+    return list({each.key + each.source: each for each in chosen}.values())
+
+
+def _again(found: Sequence[Scenario], changes: dict[str, Any]) -> list[Scenario]:
+    """Load the files of scenarios again with changes."""
+    keys = {each.key for each in found}
+    files = dict.fromkeys(each.source for each in found)
+    return [each for file in files for each in load(Path(file), set=changes) if each.key in keys]
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise MistakeError(f"--set {text}", "no '='", "KEY=VALUE")
+    import tomllib
+
+    try:
+        return key, tomllib.loads(f"v = {value}")["v"]
+    except tomllib.TOMLDecodeError:
+        return key, value
+
+
+def text(result: run.Result, *, verbose: bool = False) -> str:
+    """Return what a terminal shows of a result."""
+    verdict = result.verdict
+    holds = {"holds": True, "skipped": None}.get(verdict.outcome, False)
+    lines = [f"{progress.mark(holds)} {result.case.id}  {verdict.outcome} in {verdict.seconds:.2f} s"]
+    if verdict.reason:
+        lines += textwrap.wrap(verdict.reason, 110, initial_indent="    ", subsequent_indent="    ")
+    for check in verdict.checks:
+        if verbose or check.holds is not True:
+            lines += _check_lines(check)
+    if result.observation is not None and (verbose or holds is False):
+        lines += ["", *textwrap.indent(messages(result), "    ").splitlines()]
+    return "\n".join(lines)
+
+
+def messages(result: run.Result) -> str:
+    """Return the messages of a result as a chart between hosts."""
+    from canet.harness import chart
+    from canet.harness.conversation import conversation
+
+    frames = result.observation.frames if result.observation is not None else ()
+    return chart.text(conversation(frames), [each.name for each in result.case.scenario.topology.hosts])
+
+
+def _check_lines(check: Check) -> list[str]:
+    lines = [
+        f"  {progress.mark(check.holds)} {check.subject} {check.measure}",
+        f"      expected  {check.expected}",
+        f"      seen      {check.seen}",
+    ]
+    return [*lines, f"      why       {check.why}"] if check.why else lines
+
+
+def summary(results: Sequence[run.Result]) -> str:
+    """Return the last line."""
+    counts = {
+        name: sum(1 for each in results if each.verdict.outcome == name)
+        for name in ("holds", "fails", "error", "skipped")
+    }
+    words = {"holds": "hold", "fails": "fail", "error": "cannot be judged", "skipped": "skipped"}
+    return f"{len(results)} cases: " + ", ".join(f"{counts[name]} {words[name]}" for name in counts if counts[name])
+
+
+def plain(result: run.Result) -> dict[str, Any]:
+    """Return a result as plain values; the frames are left out."""
+    from canet.harness.record import encode
+
+    verdict: dict[str, Any] = json.loads(encode(result.verdict))
+    return {"id": result.case.id, **verdict}
+
+
+def _store(result: run.Result, out: Path | None) -> None:
+    if out is None or result.observation is None:
+        return
+    from canet.harness.record import directory_name, save
+
+    case = result.case
+    save(out / directory_name(case.scenario.key, case.subject), case.scenario, result.observation, result.verdict)
+
+
+def _capture(results: Sequence[run.Result], path: Path) -> None:
+    """Write one file; with several cases, each into a file of its own beside it."""
+    from canet.harness import pcapng, record
+
+    seen = [(each.case, each.observation) for each in results if each.observation is not None]
+    for case, observation in seen:
+        name = path if len(seen) == 1 else path.with_name(f"{path.stem}.{_name(record, case)}{path.suffix}")
+        pcapng.write(name, observation.frames, case.scenario.topology, comment=case.id)
+
+
+def _name(record: Any, case: run.Case) -> str:
+    return str(record.directory_name(case.scenario.key, case.subject))
+
+
+def _annotate(results: Sequence[run.Result]) -> None:
+    """Say to GitHub's log which scenarios failed."""
+    for each in results:
+        if each.verdict.outcome in ("fails", "error"):
+            wrong = next((c for c in each.verdict.checks if c.holds is False), None)
+            message = each.verdict.reason or (
+                f"{wrong.subject} {wrong.measure}: expected {wrong.expected}, seen {wrong.seen}" if wrong else ""
+            )
+            sys.stdout.write(f"::error file={each.case.scenario.source},title={each.case.id}::{message}\n")
