@@ -37,17 +37,19 @@ def serve(config: Mapping[str, Any]) -> None:
 
 
 def _do_without_limited_broadcast() -> None:
-    """Switch automatic beacons off where nothing leads to 255.255.255.255.
+    """Send automatic beacons to the loopback network where nothing leads to 255.255.255.255.
 
-    caproto sends its beacons there whatever the interfaces are. Without a default route two of its three backends
-    end at once (``connect``: Network is unreachable); a host of a lab often has none.
+    caproto sends its beacons there whatever the interfaces are, also with the automatic list off and an empty list.
+    Without a default route two of its three backends end at once (``connect``: Network is unreachable), and a host
+    of a lab often has none. A scenario that sets a list of its own gets what it asks for.
     """
-    if "EPICS_CAS_AUTO_BEACON_ADDR_LIST" in os.environ:
+    if "EPICS_CAS_BEACON_ADDR_LIST" in os.environ or "EPICS_CAS_AUTO_BEACON_ADDR_LIST" in os.environ:
         return
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         try:
             probe.connect(("255.255.255.255", 5065))
         except OSError as error:
-            print(f"no automatic beacons: 255.255.255.255: {error.strerror}", flush=True)
+            print(f"beacons go to 127.255.255.255, since 255.255.255.255: {error.strerror}", flush=True)
             os.environ["EPICS_CAS_AUTO_BEACON_ADDR_LIST"] = "no"
+            os.environ["EPICS_CAS_BEACON_ADDR_LIST"] = "127.255.255.255"
