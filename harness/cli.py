@@ -59,7 +59,7 @@ EPILOG = """\b
 Examples:
   canet statements                       the nine statements, measured here
   canet search cannot connect in docker  scenarios that speak about it
-  canet show unicast_reaches_one         story, drawing, expectations
+  canet show multi_ioc_localhost_127     story, drawing, expectations
   canet run --tag firewall               run them
 \b
 Exit codes:

@@ -21,8 +21,8 @@ def register(app: typer.Typer) -> None:
 
 EPILOG = """\b
 Examples:
-  canet show unicast_reaches_one
-  canet show 'unicast_reaches_one[one-server]'
+  canet show multi_ioc_localhost_127
+  canet show 'multi_ioc_localhost_127[all-addresses]'
   canet show my_network.toml --json"""
 
 

@@ -73,7 +73,9 @@ def test_bad_input_ends_with_2_and_one_sentence(words: tuple[str, ...], says: st
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize(("words", "offered"), [("canet sh", "show"), ("canet show unicast_r", "unicast_reaches_one")])
+@pytest.mark.parametrize(
+    ("words", "offered"), [("canet sh", "show"), ("canet show multi_ioc_l", "multi_ioc_localhost_127")]
+)
 def test_a_shell_completes_commands_and_scenarios(words: str, offered: str) -> None:
     """The completion of bash offers the names."""
     done = run(_CANET_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=str(words.count(" ")))

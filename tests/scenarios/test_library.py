@@ -70,19 +70,21 @@ def test_the_nine_statements_are_there() -> None:
 
 def test_find_by_name_variant_theme_and_path() -> None:
     """Whatever names a scenario finds it."""
-    path = ROOT / "several_servers_on_one_host" / "unicast_reaches_one.toml"
-    whole = library.find("unicast_reaches_one")
+    path = ROOT / "several_servers_on_one_host" / "multi_ioc_localhost_127.toml"
+    whole = library.find("multi_ioc_localhost_127")
     assert (
-        whole == library.find("several_servers_on_one_host/unicast_reaches_one") == library.find("unicast-reaches-one")
+        whole
+        == library.find("several_servers_on_one_host/multi_ioc_localhost_127")
+        == library.find("multi-ioc-localhost-127")
     )
     assert [each.key for each in library.find(str(path))] == [each.key for each in whole]
-    assert [each.variant for each in library.find("unicast_reaches_one[one-server]")] == ["one-server"]
+    assert [each.variant for each in library.find("multi_ioc_localhost_127[all-addresses]")] == ["all-addresses"]
     assert len(library.find("several_servers_on_one_host")) > len(whole)
 
 
 @pytest.mark.parametrize(
     ("text", "nearest"),
-    [("unicast_reach_one", "unicast_reaches_one"), ("unicast_reaches_one[one-sever]", "one-server")],
+    [("multi_ioc_localhost127", "multi_ioc_localhost_127"), ("multi_ioc_localhost_127[all-adresses]", "all-addresses")],
 )
 def test_a_wrong_name_says_the_nearest(text: str, nearest: str) -> None:
     """A misspelt name or variant is answered with the right one."""
@@ -101,8 +103,8 @@ def test_a_wrong_tag_says_the_nearest() -> None:
 @pytest.mark.parametrize(
     ("words", "name"),
     [
-        ("iptables rule so that all IOCs on my host answer", "nat_turns_unicast_into_broadcast"),
-        ("127.255.255.255 finds nothing", "servers_on_localhost"),
+        ("iptables rule so that all IOCs on my host answer", "dnat_unicast_to_broadcast"),
+        ("127.255.255.255 finds nothing", "multi_ioc_localhost_127"),
         ("multicast", "multicast_group"),
     ],
 )

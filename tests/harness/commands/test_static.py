@@ -30,7 +30,7 @@ def test_list_by_tag_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     """JSON holds one entry for each variant; several tags all hold."""
     assert canet("list", "--tag", "statement", "--tag", "nat", "--json") == 0
     found = json.loads(capsys.readouterr().out)
-    assert {each["id"] for each in found} == {"several_servers_on_one_host/nat_turns_unicast_into_broadcast"}
+    assert {each["id"] for each in found} == {"several_servers_on_one_host/dnat_unicast_to_broadcast"}
     assert {"key", "title", "subjects", "cause"} <= found[0].keys()
 
 
@@ -89,9 +89,9 @@ def test_check_the_library(capsys: pytest.CaptureFixture[str]) -> None:
 def test_search_in_words(capsys: pytest.CaptureFixture[str]) -> None:
     """A hit says how to see more; no hit is exit code 1."""
     assert canet("search", "iptables", "rule", "--json") == 0
-    assert json.loads(capsys.readouterr().out)[0]["id"].endswith("nat_turns_unicast_into_broadcast")
+    assert json.loads(capsys.readouterr().out)[0]["id"].endswith("dnat_unicast_to_broadcast")
     assert canet("search", "localhost") == 0
-    assert "canet show servers_on_localhost" in capsys.readouterr().out
+    assert "canet show multi_ioc_localhost_127" in capsys.readouterr().out
     assert canet("search", "xylophone") == 1
 
 
