@@ -8,6 +8,7 @@ awaitables to the driver.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, ClassVar, Protocol
@@ -153,10 +154,10 @@ class PV:
         """Field PVs that were asked for or given: name without the dot → PV."""
         self.cache: Encodings | None = None
         self.listeners: list[Listener] | None = None
-        self.puts: list[Any] | None = None
+        self.puts: deque[Any] | None = None
         """Writes that wait for the putter; kept by :mod:`canet.server.core.hooks`."""
-        self.watched: Callable[[PV], None] | None = None
-        """Called after each change, whoever made it; for fields that mirror another PV."""
+        self.watched: list[Callable[[PV], None]] | None = None
+        """Called after each change, whoever made it; for fields, which mirror their PV."""
         self.acknowledge_transient = True
         self.unacknowledged = 0
         """Highest severity that nobody acknowledged (``ACKS``)."""
@@ -227,8 +228,8 @@ class PV:
         if self.listeners:
             for listener in self.listeners:
                 listener.offer(mask)
-        if self.watched is not None:
-            self.watched(self)
+        for mirror in self.watched or ():
+            mirror(self)
 
     def _deadbands(self, value: Value) -> int:
         """Return which of VALUE and LOG happened, by MDEL and ADEL (``recGblCheckDeadband``)."""
@@ -258,11 +259,14 @@ class PV:
         self.metadata = replace(self.metadata, **changes)
         if self.cache is not None:
             self.cache.clear()
-        if self.listeners:
-            for listener in self.listeners:
-                listener.offer(PROPERTY)
-        if self.watched is not None:
-            self.watched(self)
+        for listener in self.listeners or ():
+            listener.offer(PROPERTY)
+        self.touched()
+
+    def touched(self) -> None:
+        """Bring the PVs that mirror this one up to date."""
+        for mirror in self.watched or ():
+            mirror(self)
 
     def acknowledge(self, severity: int) -> None:
         """Acknowledge alarms up to ``severity`` (a write of ``DBR_PUT_ACKS``; ``dbPut``, ``putAcks``)."""
@@ -292,6 +296,10 @@ class PV:
 
     def __repr__(self) -> str:
         return f"<PV {self.name} {self.type.name}[{self.max_count}] {self.value!r}>"
+
+
+STORED = object()
+"""What a putter returns that has posted the value (or another) itself."""
 
 
 class Refused(Exception):  # noqa: N818 - what a putter does, not an error of ours

@@ -9,11 +9,15 @@ from typing import Protocol
 class Security(Protocol):
     """Decides who may read and write the PVs of an access group."""
 
+    @property
+    def check_client_ip(self) -> bool:
+        """Whether clients are known by the IP address they come from, not by the host name they give."""
+
     def rights(self, group: str, level: int, user: str, host: str) -> tuple[bool, bool]:
         """Return (read, write) for a client on a PV of ``group`` whose field has access level ``level`` (0 or 1).
 
-        ``user`` and ``host`` are what the client said (``CLIENT_NAME``, ``HOST_NAME``), or the host's IP address
-        where ``asCheckClientIP`` is set.
+        ``user`` and ``host`` are what the client said (``CLIENT_NAME``, ``HOST_NAME``); ``host`` is the IP address
+        it comes from where :attr:`check_client_ip` says so.
         """
 
     def watch(self, changed: Callable[[], None]) -> None:
@@ -22,6 +26,8 @@ class Security(Protocol):
 
 class Open:
     """Everybody may read and write everything: what rsrv does without an ACF file."""
+
+    check_client_ip = False
 
     def rights(self, group: str, level: int, user: str, host: str) -> tuple[bool, bool]:  # noqa: ARG002 - by protocol
         """Return (True, True)."""

@@ -7,10 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from canet.server.protocol.dbr import CHAR, DOUBLE, ENUM, FLOAT, HOST, LONG, SHORT, STRING, Native
-
-_BITS = {SHORT: 16, ENUM: 16, CHAR: 8, LONG: 32}
-_SIGNED = {SHORT, LONG}
+from canet.server.protocol.convert import convert_array, state_index, to_float32, wrap
+from canet.server.protocol.dbr import CHAR, DOUBLE, ENUM, FLOAT, LONG, SHORT, STRING, Native
 
 
 def guess_native(value: object) -> tuple[Native, int]:
@@ -53,33 +51,6 @@ def _of_dtype(dtype: np.dtype[Any]) -> Native:
     raise TypeError(f"no DBR type for arrays of {dtype}")
 
 
-def wrap(native: Native, number: float) -> int:
-    """Cut a number to the integer type ``native`` as C on x86-64 does: truncate, then keep the low bits.
-
-    >>> wrap(Native.SHORT, 40000), wrap(Native.CHAR, -1), wrap(Native.LONG, float("nan"))
-    (-25536, 255, -2147483648)
-    """
-    if not -9.3e18 < number < 9.3e18:  # out of reach, infinite or NaN: cvttsd2si gives the smallest integer
-        number = -(1 << 31)
-    bits = _BITS[native]
-    number = int(number) & ((1 << bits) - 1)
-    return number - (1 << bits) if native in _SIGNED and number >> (bits - 1) else number
-
-
-def state_index(states: Sequence[str], text: str) -> int:
-    """Return the index of an enum state by its name, or by its number as text.
-
-    Raises:
-        ValueError: naming the states, when it is neither.
-    """
-    if text in states:
-        return states.index(text)
-    try:
-        return int(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is none of the states {', '.join(map(repr, states))}") from None
-
-
 def scalar(native: Native, value: Any, states: Sequence[str] = (), max_length: int = 40) -> Any:
     """Return ``value`` as the Python scalar that a PV of type ``native`` holds.
 
@@ -91,10 +62,9 @@ def scalar(native: Native, value: Any, states: Sequence[str] = (), max_length: i
     if native == STRING:
         return text(value, max_length)
     if native == FLOAT:
-        with np.errstate(over="ignore"):
-            return float(np.float32(value))
+        return to_float32(float(value))
     if native == ENUM and isinstance(value, str):
-        return state_index(states, value)
+        return state_index(value, states)
     if isinstance(value, bytes) and len(value) == 1:
         return value[0]
     return wrap(native, value if isinstance(value, int | float) else float(value))
@@ -135,15 +105,3 @@ def array(native: Native, value: Any, max_count: int, states: Sequence[str] = ()
     if len(result) > max_count:
         raise ValueError(f"{len(result)} elements do not fit into {max_count}")
     return result
-
-
-def convert_array(source: np.ndarray[Any, Any], native: Native) -> np.ndarray[Any, Any]:
-    """Cast a numeric array to a native type as C does; floats beyond an integer type wrap instead of warning."""
-    target = HOST[native]
-    if source.dtype == target:
-        return source
-    with np.errstate(all="ignore"):
-        if source.dtype.kind == "f" and target.kind in "iu":
-            wide = np.where(np.isfinite(source) & (np.abs(source) < 9.2e18), source, -(2.0**31))
-            return wide.astype(np.int64).astype(target)
-        return source.astype(target)
