@@ -17,7 +17,6 @@ from canet.harness.outputs import Outputs, Stream
 from canet.harness.participants.recipe import Recipe, server_recipe
 from canet.netns import HostNamespace, Network
 from canet.netns.process import Process
-from canet.netns.topology import Topology
 from canet.scenarios.model import Server
 
 READY_SECONDS = 20.0
@@ -63,14 +62,12 @@ class Crew:
     def __init__(
         self,
         network: Network,
-        topology: Topology,
         servers: Sequence[Server],
         subject: str,
         outputs: Outputs,
         note: Callable[[str, str, str], None],
     ) -> None:
         self._network = network
-        self._topology = topology
         self._servers = {server.name: (position, server) for position, server in enumerate(servers)}
         self._subject = subject
         self._outputs = outputs
@@ -236,7 +233,7 @@ class Crew:
     def _at(self, each: Running, ip: str, near: str | None) -> bool:
         if ip.startswith("127."):
             return near is None or each.server.host == near
-        host = self._topology.host(each.server.host)
+        host = self._network.topology.host(each.server.host)
         return any(str(address.ip) == ip for address in host.addresses)
 
     def participants(self) -> tuple[Participant, ...]:

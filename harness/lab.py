@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from canet.harness import probing, tries, watching
+from canet.harness import listening, probing, tries, watching
 from canet.harness.barrier import ETHERTYPE, Barrier
 from canet.harness.capture import Capture
 from canet.harness.crew import Crew
@@ -58,7 +58,11 @@ class Lab:
                 Capture(self.network, self.epoch, loopbacks=self._loopbacks(), topology=scenario.topology)
             )
             self.barrier = self._stack.enter_context(Barrier(self.network, scenario.topology, self._busy_hosts()))
-            self.crew = Crew(self.network, scenario.topology, scenario.servers, self.subject, self.outputs, self.note)
+            self.ears = listening.open_ears(self.network, scenario)
+            """What listens for beacons, by host and port."""
+            for ear in self.ears.values():
+                self.at_end(ear.socket.close)
+            self.crew = Crew(self.network, scenario.servers, self.subject, self.outputs, self.note)
             self.note("up", "network", f"{len(scenario.topology.hosts)} hosts")
             if self._start:
                 self.crew.start(each.name for each in scenario.servers if each.autostart)
@@ -113,6 +117,10 @@ class Lab:
     def note(self, what: str, who: str, detail: str = "") -> None:
         """Write something into the history."""
         self.history.append(Event(time=time.time() - self.epoch, what=what, who=who, detail=detail))
+
+    def at_end(self, undo: Callable[[], object]) -> None:
+        """Call something when the lab ends, before its network goes."""
+        self._stack.callback(undo)
 
     def measure(self, label: str, **seen: object) -> None:
         """Write down a measure of a step, a probe or a server."""

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from canet.harness import meters, traffic, watching
+from canet.harness import faults, listening, meters, rawbytes, traffic, watching
 from canet.scenarios.model import Scenario, Step
 
 if TYPE_CHECKING:
@@ -88,6 +88,10 @@ _ACTIONS: Mapping[str, Callable[[Lab, Step], None]] = {
     "pause": _pause,
     "resume": _resume,
     "restart": _restart,
+    "fault": faults.make,
+    "beacons": listening.listen,
+    "send": rawbytes.send,
+    "tcp": rawbytes.tcp,
     "watch": watching.begin,
     "await": watching.wait,
     "leave": watching.leave,
