@@ -1,0 +1,47 @@
+"""Enter the namespaces early, and small networks to test with.
+
+``enter()`` runs when this file is imported: by the controlling process, before pytest-xdist starts threads; worker
+processes inherit what it gave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from canet.netns import Network, Topology, Unavailable, enter
+
+_reason = ""
+try:
+    enter()
+except Unavailable as error:
+    _reason = f"this machine gives no namespaces: {error}"
+
+
+@pytest.fixture(autouse=True)
+def _namespaces(request: pytest.FixtureRequest) -> None:
+    if _reason and "network" in request.fixturenames:
+        pytest.skip(_reason)
+
+
+@pytest.fixture
+def real_root() -> None:
+    """Skip where only one user id exists."""
+    if Path("/proc/self/uid_map").read_text().split()[2] == "1":
+        pytest.skip("needs root: an ordinary user's namespace has no second user id")
+
+
+@pytest.fixture
+def network() -> Iterator[Callable[[Topology], Network]]:
+    """Build networks that are closed when the test ends."""
+    made: list[Network] = []
+
+    def build(topology: Topology) -> Network:
+        made.append(Network(topology))
+        return made[-1]
+
+    yield build
+    for each in made:
+        each.close()
