@@ -7,11 +7,14 @@ import logging
 import signal
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
+from canet.server.io.queue import EventQueue
 from canet.server.io.seam import Main
 
 T = TypeVar("T")
+Done = asyncio.Future[None]
 log = logging.getLogger("canet.server")
 
 
@@ -23,21 +26,6 @@ class Event(asyncio.Event):
         await super().wait()
 
 
-class Queue:
-    """Items, in order."""
-
-    def __init__(self) -> None:
-        self._items: asyncio.Queue[Any] = asyncio.Queue()
-
-    def put(self, item: Any) -> None:
-        """Add an item."""
-        self._items.put_nowait(item)
-
-    async def get(self) -> Any:
-        """Wait for the next item."""
-        return await self._items.get()
-
-
 class Asyncio:
     """See :class:`canet.server.io.seam.Backend`."""
 
@@ -45,7 +33,7 @@ class Asyncio:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[object]] = set()
-        self._waits: dict[socket.socket, set[asyncio.Future[None]]] = {}
+        self._waits: dict[socket.socket, set[Done]] = {}
 
     def run(self, main: Main[T]) -> T:
         """Run ``main(self)``, then cancel what it spawned."""
@@ -73,44 +61,34 @@ class Asyncio:
 
     async def watch(self, sock: socket.socket, on_readable: Callable[[], bool]) -> None:
         """Call ``on_readable`` from the loop itself, without waking a task."""
+        done = self._loop.create_future()
 
         def ready() -> None:
             try:
-                again = on_readable()
+                if on_readable():
+                    return
             except Exception:
                 log.exception("a socket is no longer read")
-                again = False
-            if not again and not done.done():
-                done.set_result(None)
-                if sock.fileno() >= 0:
-                    self._loop.remove_reader(sock)
+            self._loop.remove_reader(sock)
+            self._end(done)
 
-        done = self._wait(sock)
-        if not done.done():
-            self._loop.add_reader(sock, ready)
-        await self._until(sock, done, self._loop.remove_reader)
+        await self._until(sock, done, self._loop.add_reader, self._loop.remove_reader, ready)
 
     async def wait_writable(self, sock: socket.socket) -> None:
         """Wait until the socket can take bytes."""
-        done = self._wait(sock)
-        if not done.done():
-            self._loop.add_writer(sock, self._end, done)
-        await self._until(sock, done, self._loop.remove_writer)
-
-    def _wait(self, sock: socket.socket) -> asyncio.Future[None]:
-        """Return a future that :meth:`closing` ends."""
         done = self._loop.create_future()
-        if sock.fileno() < 0:
-            done.set_result(None)
-        self._waits.setdefault(sock, set()).add(done)
-        return done
+        await self._until(sock, done, self._loop.add_writer, self._loop.remove_writer, partial(self._end, done))
 
-    async def _until(self, sock: socket.socket, done: asyncio.Future[None], remove: Callable[[Any], object]) -> None:
-        """Wait for the future, and take the socket out of the loop."""
+    async def _until(self, sock: socket.socket, done: Done, add: Any, remove: Any, call: Callable[[], None]) -> None:
+        """Have ``call`` called until the future is done, which :meth:`closing` may do too."""
+        if sock.fileno() < 0:
+            return
+        waits = self._waits.setdefault(sock, set())
+        waits.add(done)
+        add(sock, call)
         try:
             await done
         finally:
-            waits = self._waits.get(sock, set())
             waits.discard(done)
             if not waits:
                 self._waits.pop(sock, None)
@@ -126,7 +104,7 @@ class Asyncio:
                 self._end(done)
 
     @staticmethod
-    def _end(done: asyncio.Future[None]) -> None:
+    def _end(done: Done) -> None:
         """End a wait."""
         if not done.done():
             done.set_result(None)
@@ -139,9 +117,9 @@ class Asyncio:
         """Return a new event."""
         return Event()
 
-    def queue(self) -> Queue:
+    def queue(self) -> EventQueue:
         """Return a new queue."""
-        return Queue()
+        return EventQueue(Event())
 
     def spawn(self, function: Callable[..., Awaitable[object]], *args: Any) -> asyncio.Task[object]:
         """Start a task."""

@@ -1,0 +1,114 @@
+"""The seam on curio."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from canet.server.backends.curio_import import curio
+from canet.server.backends.curio_pump import Event, Pump, Task
+from canet.server.io.queue import EventQueue
+from canet.server.io.seam import Main
+
+T = TypeVar("T")
+log = logging.getLogger("canet.server")
+
+
+class Curio:
+    """See :class:`canet.server.io.seam.Backend`."""
+
+    name = "curio"
+
+    def run(self, main: Main[T]) -> T:
+        """Run ``main(self)``, then cancel what it spawned."""
+        result: T = curio.run(self._run, main)
+        return result
+
+    async def _run(self, main: Main[T]) -> T:
+        """Set up pump and signals around ``main``."""
+        self._pump = Pump()
+        self._tasks: set[Any] = set()
+        self._interrupted = self.event()
+        with contextlib.suppress(ValueError):  # not in the main thread: somebody else minds the signals
+            for each in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(each, lambda *_: self.from_thread(self._interrupted.set))
+        pump = await curio.spawn(self._pump.run, daemon=True)
+        try:
+            return await main(self)
+        finally:
+            for task in [*self._tasks, pump]:
+                await task.cancel()
+            self._pump.close()
+
+    def from_thread(self, function: Callable[..., object], *args: Any) -> None:
+        """Call in the loop, from any thread."""
+        self._pump.call(function, *args)
+
+    def soon(self, function: Callable[[], object]) -> None:
+        """Call after the present callback."""
+        self._pump.call(function)
+
+    async def interrupted(self) -> None:
+        """Wait for SIGINT or SIGTERM."""
+        await self._interrupted.wait()
+
+    async def watch(self, sock: socket.socket, on_readable: Callable[[], bool]) -> None:
+        """Wait and call, in this task."""
+        try:
+            while sock.fileno() >= 0:
+                await curio.traps._read_wait(sock)
+                if sock.fileno() < 0 or not on_readable():
+                    return
+        except (curio.errors.CurioError, ValueError, OSError):  # the socket was closed
+            return
+
+    async def wait_writable(self, sock: socket.socket) -> None:
+        """Wait until the socket can take bytes."""
+        with contextlib.suppress(curio.errors.CurioError, ValueError, OSError):  # the socket was closed
+            await curio.traps._write_wait(sock)
+
+    def closing(self, sock: socket.socket) -> None:
+        """End all waits for a socket: shut down, it is readable and writable."""
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await curio.sleep(seconds)
+
+    def event(self) -> Event:
+        """Return a new event."""
+        return Event(self._pump)
+
+    def queue(self) -> EventQueue:
+        """Return a new queue."""
+        return EventQueue(self.event())
+
+    def spawn(self, function: Callable[..., Awaitable[object]], *args: Any) -> Task:
+        """Start a task, soon."""
+        handle = Task(self._pump)
+
+        async def guarded() -> None:
+            try:
+                await function(*args)
+            except Exception:
+                log.exception("%s ended", getattr(function, "__qualname__", function))
+            finally:
+                self._tasks.discard(handle.started)
+
+        async def start() -> None:
+            if not handle.cancelled:
+                handle.started = await curio.spawn(guarded, daemon=True)
+                self._tasks.add(handle.started)
+
+        self._pump.call(start)
+        return handle
+
+    async def run_in_thread(self, function: Callable[..., T], *args: Any) -> T:
+        """Run in a worker thread."""
+        result: T = await curio.run_in_thread(function, *args)
+        return result
