@@ -69,7 +69,8 @@ class Asyncio:
                     return
             except Exception:
                 log.exception("a socket is no longer read")
-            self._loop.remove_reader(sock)
+            if sock.fileno() >= 0:
+                self._loop.remove_reader(sock)
             self._end(done)
 
         await self._until(sock, done, self._loop.add_reader, self._loop.remove_reader, ready)
