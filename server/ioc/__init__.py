@@ -1,1 +1,44 @@
-"""What the author of an IOC touches: PV groups, hooks, a command line."""
+"""Write an IOC: process variables declared in a class, hooks beside them, no loop and no socket in sight.
+
+>>> class Thermometer(Group):
+...     '''Measures what it is told.'''
+...
+...     temperature = pv(20.0, units="degC", precision=1, warning=(5, 30))
+...
+...     @temperature.putter
+...     def set_temperature(self, value: float) -> float:
+...         return round(value, 1)
+>>> [pv.name for pv in Thermometer("lab:").pvs]
+['lab:temperature']
+
+``main(Thermometer)`` makes a program of it; ``run(Thermometer("lab:"))`` serves it from a program of one's own.
+"""
+
+from __future__ import annotations
+
+from canet.server.core.pv import Refused
+from canet.server.ioc.declare import Array, Declaration, pv, subgroup
+from canet.server.ioc.group import Group
+from canet.server.ioc.hooks import scan, shutdown, startup
+from canet.server.ioc.host import IO
+from canet.server.ioc.run import run
+from canet.server.ioc.variable import ArrayVariable, Variable
+from canet.server.protocol.alarm import Condition, Severity
+
+__all__ = [
+    "IO",
+    "Array",
+    "ArrayVariable",
+    "Condition",
+    "Declaration",
+    "Group",
+    "Refused",
+    "Severity",
+    "Variable",
+    "pv",
+    "run",
+    "scan",
+    "shutdown",
+    "startup",
+    "subgroup",
+]
