@@ -150,13 +150,13 @@ class Names:
 def split_filters(name: str) -> tuple[str, str]:
     """Return the name and the filters that follow it.
 
-    >>> split_filters('x.VAL{"dbnd":{"abs":1}}'), split_filters("x[1:2:9]"), split_filters("x")
+    >>> split_filters('x.VAL{"dbnd":{"abs":1}}'), split_filters("x.[1:2:9]"), split_filters("x")
     (('x.VAL', '{"dbnd":{"abs":1}}'), ('x', '[1:2:9]'), ('x', ''))
     """
     starts = [at for at in (name.find("{"), name.find("[")) if at > 0]
     if not starts:
         return name, ""
-    return name[: min(starts)], name[min(starts) :]
+    return name[: min(starts)].removesuffix("."), name[min(starts) :]
 
 
 def valid_filters(filters: str) -> bool:

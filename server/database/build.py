@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from canet.server.core.fields import FIELDS
 from canet.server.core.json5 import Json5Error, parse
+from canet.server.core.names import Directory
 from canet.server.core.problem import DatabaseError, Problem
 from canet.server.core.pv import PV
 from canet.server.database.load import Database, Record
@@ -33,7 +35,8 @@ _SEVERITIES: Mapping[str, Severity] = {s.name: s for s in Severity} | {str(int(s
 }  # fmt: skip
 _LONG = 1024
 """Bytes that a text field may have; more than 40 are read as ``NAME.FIELD$``."""
-_UNKNOWN_TYPE = COMMON
+_OWN = frozenset({"NAME", "RTYP", "ASG", "DRVH", "DRVL", "FTVL", "NELM"})
+"""Fields that a record tells more exactly than a PV."""
 _META_FIELDS = frozenset((
     "EGU", "PREC", "HOPR", "LOPR", "DRVH", "DRVL", "HIHI", "HIGH", "LOW", "LOLO", "HHSV", "HSV", "LSV", "LLSV", "HYST",
     "MDEL", "ADEL", "ZNAM", "ONAM", "ZSV", "OSV", *(state + suffix for state in STATES for suffix in ("ST", "SV")),
@@ -41,11 +44,12 @@ _META_FIELDS = frozenset((
 """Fields that a PV's metadata is made of."""
 
 
-def build(database: Database) -> dict[str, PV]:
+def build(database: Database, prefix: str = "") -> Directory:
     """Make a PV of each record.
 
     Args:
         database: What :func:`canet.server.database.load` gave.
+        prefix: What all names shall begin with.
 
     Returns:
         PVs by name; an alias is one more name of the same PV.
@@ -53,12 +57,26 @@ def build(database: Database) -> dict[str, PV]:
     Raises:
         DatabaseError: First values that do not fit their records; all of them are listed.
     """
-    builder = _Builder()
+    directory = Directory()
+    add_to(directory, database, prefix)
+    return directory
+
+
+def add_to(directory: Directory, database: Database, prefix: str = "") -> None:
+    """Do as :func:`build`, into a directory that exists.
+
+    Raises:
+        ValueError: A name is served there already.
+    """
+    builder = _Builder(prefix)
     pvs = {name: pv for name, record in database.records.items() if (pv := builder.pv(record)) is not None}
     if builder.problems:
         raise DatabaseError(builder.problems)
-    pvs.update((alias, pvs[name]) for alias, name in database.aliases.items())
-    return pvs
+    aliases: dict[str, list[str]] = {}
+    for alias, name in database.aliases.items():
+        aliases.setdefault(name, []).append(prefix + alias)
+    for name, pv in pvs.items():
+        directory.add(pv, *aliases.get(name, ()))
 
 
 class Fields:
@@ -72,15 +90,18 @@ class Fields:
     def field(self, pv: PV, name: str) -> PV | None:
         """Return the PV of a field, or ``None`` where the record has no such field."""
         record = self.record
+        mirrored = FIELDS.get(name)
+        if mirrored is not None and name not in _OWN and mirrored.applies(pv) and self._known(pv, name):
+            return None  # the core has it, and keeps it up to date
         text = record.fields.get(name)
         found = _types(record).get(name)
         if found is None:
             if text is None:
                 return None
             found = FieldType("d" if _is_number(text) else "s")
-        value = {"NAME": record.name, "RTYP": record.type}.get(name, text if text is not None else found.initial)
+        value = {"NAME": pv.name, "RTYP": record.type}.get(name, text if text is not None else found.initial)
         return PV(
-            f"{record.name}.{name}",
+            f"{pv.name}.{name}",
             _scalar(value, found),
             type=_NATIVE[found.kind],
             max_count=1,
@@ -92,11 +113,17 @@ class Fields:
             record_type=record.type,
         )
 
+    def _known(self, pv: PV, name: str) -> bool:
+        """Whether the PV's metadata has the field: an alarm limit without a severity is only in the record."""
+        attribute = {"HIHI": "hihi", "HIGH": "high", "LOW": "low", "LOLO": "lolo"}.get(name)
+        return attribute is None or getattr(pv.metadata, attribute) is not None
+
 
 class _Builder:
     """PVs being made; metadata that many records have in common is one object."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
         self.problems: list[Problem] = []
         self._metadata: dict[tuple[Any, ...], Metadata] = {}
 
@@ -106,7 +133,7 @@ class _Builder:
             native, count = _shape(record)
             value, defined = _first_value(record, native, count)
             pv = PV(
-                record.name,
+                self.prefix + record.name,
                 value,
                 type=native,
                 max_count=count,
@@ -149,9 +176,9 @@ def _metadata(record: Record, native: Native) -> Metadata:
     for name, severity, key in (("HIHI", "HHSV", "hihi"), ("HIGH", "HSV", "high"), ("LOW", "LSV", "low"),
                                 ("LOLO", "LLSV", "lolo")):  # fmt: skip
         # A limit without a severity is no limit: aiRecord.c get_alarm_double says NaN then.
-        if _severity(fields.get(severity, "")):
+        limits[f"{key}_severity"] = _severity(fields.get(severity, ""))
+        if limits[f"{key}_severity"]:
             limits[key] = number(name)
-            limits[f"{key}_severity"] = _severity(fields[severity])
     if _types(record).get("MDEL") is not None and record.type != "histogram":
         limits["monitor_deadband"] = number("MDEL")
         limits["archive_deadband"] = number("ADEL")
@@ -240,7 +267,7 @@ def _list(text: str) -> list[Any]:
 
 
 def _types(record: Record) -> Mapping[str, FieldType]:
-    return RECORD_TYPES.get(record.type, _UNKNOWN_TYPE)
+    return RECORD_TYPES.get(record.type, COMMON)
 
 
 def _is_multibit(record: Record) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from canet.server.core.fields import find_field
 from canet.server.core.pv import PV
 from canet.server.database import DatabaseError, load
 from canet.server.database.build import build
@@ -17,7 +18,7 @@ DATA = Path(__file__).parents[2] / "data"
 
 
 def pv_of(text: str) -> PV:
-    return next(iter(build(load("x.db", read=lambda _: text)).values()))
+    return next(iter(build(load("x.db", read=lambda _: text))))
 
 
 @pytest.mark.parametrize(
@@ -114,6 +115,19 @@ def test_fields_are_made_on_request(name: str, native: Native, value: Any, level
     assert (field.type, field.value, field.level) == (native, value, level)
 
 
+def test_fields_that_the_core_knows_are_left_to_it() -> None:
+    """What is in the metadata is served, written and kept up to date by the core; the rest by the record."""
+    pv = pv_of('record(ai, x) { field(EGU, "mm") field(HIHI, "9") field(HIGH, "8") field(HSV, "MINOR") }')
+    assert pv.record is not None
+
+    assert pv.record.field(pv, "EGU") is None
+    assert pv.record.field(pv, "HIGH") is None
+    values = {name: find_field(pv, name) for name in ("EGU", "HIGH", "HIHI", "HHSV", "HSV", "NAME", "SEVR", "DTYP")}
+    assert {name: field and field.value for name, field in values.items()} == {
+        "EGU": "mm", "HIGH": 8, "HIHI": 9, "HHSV": 0, "HSV": 1, "NAME": "x", "SEVR": 3, "DTYP": "",
+    }  # fmt: skip
+
+
 def test_unknown_fields_are_none() -> None:
     """A field that the record type does not have is not served; an unknown type has what its file gives."""
     pv = pv_of('record(motor, x) { field(VELO, "1.5") field(DTYP, "asynMotor") }')
@@ -136,8 +150,8 @@ def test_values_that_do_not_fit_are_told() -> None:
 def test_the_beamline_is_built() -> None:
     """A whole database: more than a thousand records of every type, aliases, all natively typed."""
     database = load(DATA / "beamline.db")
-    pvs = build(database)
+    directory = build(database, "lab:")
 
     assert len(database.records) >= 1000
-    assert pvs["RING:CURRENT"] is pvs["BL7:ring:current"]
-    assert {pv.type for pv in pvs.values()} == set(Native)
+    assert directory.find("lab:RING:CURRENT") is directory.find("lab:BL7:ring:current") is not None
+    assert {pv.type for pv in directory} == set(Native)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from canet.server.database.parser import Alias, Include, RecordBlock, SearchPath, Statement, parse
 from canet.server.core.problem import Problem
+from canet.server.database.parser import Alias, Include, RecordBlock, SearchPath, Statement, parse
 
 
 def read(text: str) -> tuple[list[Statement], list[Problem]]:
