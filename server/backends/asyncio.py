@@ -7,7 +7,6 @@ import logging
 import signal
 import socket
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any, TypeVar
 
 from canet.server.io.queue import EventQueue
@@ -59,40 +58,33 @@ class Asyncio:
         """Wait for SIGINT or SIGTERM."""
         await self._interrupted.wait()
 
-    async def watch(self, sock: socket.socket, on_readable: Callable[[], bool]) -> None:
-        """Call ``on_readable`` from the loop itself, without waking a task."""
+    async def watch(self, sock: socket.socket, on_ready: Callable[[], bool], *, write: bool = False) -> None:
+        """Call ``on_ready`` from the loop itself, without waking a task."""
+        if sock.fileno() < 0:
+            return
+        add = self._loop.add_writer if write else self._loop.add_reader
+        remove = self._loop.remove_writer if write else self._loop.remove_reader
         done = self._loop.create_future()
 
         def ready() -> None:
             try:
-                if on_readable():
+                if on_ready():
                     return
             except Exception:
-                log.exception("a socket is no longer read")
+                log.exception("a socket is no longer watched")
             if sock.fileno() >= 0:
-                self._loop.remove_reader(sock)
+                remove(sock)
             self._end(done)
 
-        await self._until(sock, done, self._loop.add_reader, self._loop.remove_reader, ready)
-
-    async def wait_writable(self, sock: socket.socket) -> None:
-        """Wait until the socket can take bytes."""
-        done = self._loop.create_future()
-        await self._until(sock, done, self._loop.add_writer, self._loop.remove_writer, partial(self._end, done))
-
-    async def _until(self, sock: socket.socket, done: Done, add: Any, remove: Any, call: Callable[[], None]) -> None:
-        """Have ``call`` called until the future is done, which :meth:`closing` may do too."""
-        if sock.fileno() < 0:
-            return
-        waits = self._waits.setdefault(sock, set())
-        waits.add(done)
-        add(sock, call)
+        self._waits.setdefault(sock, set()).add(done)
+        add(sock, ready)
         try:
             await done
         finally:
+            waits = self._waits[sock]
             waits.discard(done)
             if not waits:
-                self._waits.pop(sock, None)
+                del self._waits[sock]
             if sock.fileno() >= 0:
                 remove(sock)
 

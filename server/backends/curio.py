@@ -56,20 +56,17 @@ class Curio:
         """Wait for SIGINT or SIGTERM."""
         await self._interrupted.wait()
 
-    async def watch(self, sock: socket.socket, on_readable: Callable[[], bool]) -> None:
+    async def watch(self, sock: socket.socket, on_ready: Callable[[], bool], *, write: bool = False) -> None:
         """Wait and call, in this task."""
+        wait = curio.traps._write_wait if write else curio.traps._read_wait
         try:
             while sock.fileno() >= 0:
-                await curio.traps._read_wait(sock)
-                if sock.fileno() < 0 or not on_readable():
+                await wait(sock)
+                if sock.fileno() < 0 or not on_ready():
                     return
-        except (curio.errors.CurioError, ValueError, OSError):  # the socket was closed
-            return
-
-    async def wait_writable(self, sock: socket.socket) -> None:
-        """Wait until the socket can take bytes."""
-        with contextlib.suppress(curio.errors.CurioError, ValueError, OSError):  # the socket was closed
-            await curio.traps._write_wait(sock)
+        except (curio.errors.CurioError, ValueError, OSError):
+            if sock.fileno() >= 0:  # not that the socket was closed
+                raise
 
     def closing(self, sock: socket.socket) -> None:
         """End all waits for a socket: shut down, it is readable and writable."""

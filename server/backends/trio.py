@@ -77,22 +77,17 @@ class Trio:
         """Wait for SIGINT or SIGTERM."""
         await self._interrupted.wait()
 
-    async def watch(self, sock: socket.socket, on_readable: Callable[[], bool]) -> None:
+    async def watch(self, sock: socket.socket, on_ready: Callable[[], bool], *, write: bool = False) -> None:
         """Wait and call, in this task."""
+        wait = trio.lowlevel.wait_writable if write else trio.lowlevel.wait_readable
         try:
             while True:
-                await trio.lowlevel.wait_readable(sock)
-                if not on_readable():
+                await wait(sock)
+                if not on_ready():
                     return
-        except (trio.ClosedResourceError, ValueError, OSError):  # the socket was closed
-            return
-
-    async def wait_writable(self, sock: socket.socket) -> None:
-        """Wait until the socket can take bytes."""
-        try:
-            await trio.lowlevel.wait_writable(sock)
-        except (trio.ClosedResourceError, ValueError, OSError):  # the socket was closed
-            return
+        except (trio.ClosedResourceError, ValueError, OSError):
+            if sock.fileno() >= 0:  # not that the socket was closed
+                raise
 
     def closing(self, sock: socket.socket) -> None:
         """End all waits for a socket."""

@@ -21,7 +21,7 @@ NO_REPLIES: Replies = {}
 class Channel:
     """A channel of a circuit."""
 
-    __slots__ = ("cid", "filters", "pv", "quiet", "readable", "replies", "sid", "subscriptions", "writable")
+    __slots__ = ("cid", "filters", "pv", "readable", "replies", "sid", "subscriptions", "writable")
 
     def __init__(self, sid: int, cid: int, target: Target) -> None:
         self.sid = sid
@@ -32,8 +32,6 @@ class Channel:
         self.writable = True
         self.replies: Replies = NO_REPLIES
         """Replies to READ_NOTIFY that are ready to be sent, by the first eight bytes of the request."""
-        self.quiet = False
-        """A write needs no more than the last value of several (see :mod:`canet.server.core.runs`)."""
         self.subscriptions: dict[int, Subscription] | None = None
 
     def set_rights(self, read: bool, write: bool, circuit: Circuit) -> None:
@@ -52,6 +50,15 @@ class Channel:
     def rights(self) -> int:
         """Rights as ACCESS_RIGHTS announces them."""
         return (READ_RIGHT if self.readable else 0) | (WRITE_RIGHT if self.writable else 0)
+
+    @property
+    def count(self) -> int:
+        """Element count to announce: a filter may leave less of an array."""
+        if self.filters:
+            from canet.server.core.filters import parse
+
+            return max(1, parse(self.filters).count(self.pv.max_count))
+        return self.pv.max_count
 
     def seen(self) -> Update:
         """Return the present value as a read through the filters gives it.

@@ -41,8 +41,11 @@ class Outbox:
 
     def sent(self, number: int) -> None:
         """Remove ``number`` bytes from the front: the kernel has them."""
-        self.size -= number
         chunks = self.chunks
+        self.size -= number
+        if not self.size:
+            chunks.clear()
+            return
         while number:
             first = chunks[0]
             if len(first) > number:

@@ -303,7 +303,7 @@ class Driver:
                     return True
                 starved = listener.fileno() >= 0
                 if starved:
-                    log.error("no more clients can be taken for now: %s", error.strerror)
+                    self._complain("no more clients can be taken for now", error)
                 return False
 
         while not self.stopping.is_set():
@@ -389,13 +389,13 @@ class Driver:
     def _send(self, connection: _Connection) -> None:
         """Send until the outbox is empty or the socket is full."""
         circuit, sock = connection.circuit, connection.sock
-        outbox = circuit.outbox
+        outbox, statistics = circuit.outbox, self.server.statistics
         try:
             while outbox.size:
-                buffers = outbox.buffers()
-                sent = sock.send(buffers[0]) if len(buffers) == 1 else sock.sendmsg(buffers)
+                chunks = outbox.chunks
+                sent = sock.send(chunks[0]) if len(chunks) == 1 else sock.sendmsg(outbox.buffers())
                 outbox.sent(sent)
-                self.server.statistics.bytes_out += sent
+                statistics.bytes_out += sent
                 if circuit.waiting or not outbox.size:
                     circuit.drained()
         except BlockingIOError:
@@ -422,21 +422,18 @@ class Driver:
 
     async def _drain(self, connection: _Connection) -> None:
         """Send the rest as the socket takes it."""
-        circuit = connection.circuit
-        while not connection.closed:
-            await self.backend.wait_writable(connection.sock)
-            if connection.closed:
-                return
-            self.server.busy = True
+        circuit, server = connection.circuit, self.server
+
+        def writable() -> bool:
+            server.busy = True
             self._send(connection)
             if not circuit.outbox.size or circuit.closing:
                 connection.draining = False
-                circuit._mark()
-            elif circuit.hungry and not connection.resumed.is_set():
-                connection.resumed.set()
+            server.mark(circuit)
             self._after()
-            if not connection.draining:
-                return
+            return connection.draining and not connection.closed
+
+        await self.backend.watch(connection.sock, writable, write=True)
 
     def _close(self, connection: _Connection) -> None:
         """Close a client's connection and release its circuit."""

@@ -61,11 +61,8 @@ class Backend(Protocol):
     async def interrupted(self) -> None:
         """Wait for SIGINT or SIGTERM."""
 
-    async def watch(self, sock: socket.socket, on_readable: Callable[[], bool]) -> None:
-        """Call ``on_readable()`` whenever ``sock`` is readable, until it returns False."""
-
-    async def wait_writable(self, sock: socket.socket) -> None:
-        """Wait until ``sock`` can take bytes."""
+    async def watch(self, sock: socket.socket, on_ready: Callable[[], bool], *, write: bool = False) -> None:
+        """Call ``on_ready()`` whenever ``sock`` is readable (``write``: can take bytes), until it returns False."""
 
     def closing(self, sock: socket.socket) -> None:
         """End all waits for ``sock``: it is about to be closed. A :meth:`watch` of it returns."""

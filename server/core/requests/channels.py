@@ -31,10 +31,9 @@ def open_channel(circuit: Circuit, target: Target, cid: int) -> None:
     circuit.channels[sid] = channel
     circuit.server.statistics.channels += 1
     circuit.renew_rights(channel, announce=False)
-    pv = target.pv
     circuit.send(
         HEADER.pack(Command.ACCESS_RIGHTS, 0, 0, 0, cid, channel.rights)
-        + header(Command.CREATE_CHAN, 0, pv.type, pv.max_count, cid, sid)
+        + header(Command.CREATE_CHAN, 0, target.pv.type, channel.count, cid, sid)
     )
 
 
