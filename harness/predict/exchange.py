@@ -8,13 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from canet.harness.predict.firewall import TCP, UDP, Packet, State
-from canet.harness.predict.network import Device, HostTables, Network
-from canet.harness.predict.path import Arrival, Drop, Flight
+from canet.harness.predict.network import LIMITED, Device, HostTables, Network, mask
+from canet.harness.predict.path import Arrival, Drop, Flight, Way, inject, transmit
 from canet.harness.predict.sockets import Bound, Listening, TcpListener, UdpSocket
 from canet.harness.predict.trace import Trace, address
 
 UDP_OVERHEAD = 28
 """Octets of the IP and UDP headers."""
+RELAY_PORT = 5076
+"""Source port that stands for a relay's own."""
 
 
 @dataclass(slots=True, eq=False)
@@ -25,6 +27,8 @@ class World:
     udp: dict[str, Bound] = field(default_factory=dict)
     tcp: dict[str, Listening] = field(default_factory=dict)
     groups: dict[int, set[Device]] = field(default_factory=dict)
+    relays: dict[str, bool] = field(default_factory=dict)
+    """Hosts that repeat broadcast searches on their other interfaces → whether the asker's address is kept."""
 
     def bound(self, host: str) -> Bound:
         """Return the UDP sockets of a host."""
@@ -99,12 +103,22 @@ def deliver(
     uid: int = 0,
     ttl: int = 64,
     device: Device | None = None,
+    link_level: bool = False,
     trace: Trace | None = None,
 ) -> Delivered:
-    """Send one UDP datagram of ``size`` octets of payload; ``source`` 0 lets the kernel choose."""
+    """Send one UDP datagram of ``size`` octets of payload; ``source`` 0 lets the kernel choose.
+
+    ``link_level``: the frame is put on the interface as it is, past the host's own hooks and sockets.
+    """
     packet = Packet(UDP, source, sport, to, dport, size + UDP_OVERHEAD, ttl, uid)
     begin: Trace = (trace, "sends", (host.name, address(to), dport))
-    flight = Flight(world.network, state, world.groups).send(host, packet, begin, device)
+    flight = Flight(world.network, state, world.groups)
+    if link_level:
+        inject(flight, host, packet, begin, device)
+    else:
+        flight.send(host, packet, begin, device)
+    if world.relays:
+        _relay(world, flight)
     deliveries: list[Delivery] = []
     unheard: list[Delivery] = []
     for arrival in flight.arrivals:
@@ -114,7 +128,7 @@ def deliver(
         if bound is None:
             rule = "socket-none"
         else:
-            rule, found = bound.receivers(there.to, there.dport, everyone=arrival.everyone)
+            rule, found = bound.receivers(there.to, there.dport, arrival.device, everyone=arrival.everyone)
         name = arrival.host.name
         if not found:
             unheard.append(Delivery(arrival, (), (arrival.trace, rule, (address(there.to), there.dport, name))))
@@ -124,6 +138,25 @@ def deliver(
             Delivery(arrival, found, (arrival.trace, rule, (address(there.to), there.dport, name, owners)))
         )
     return Delivered(flight.error, flight.source, deliveries, unheard, flight.drops)
+
+
+def _relay(world: World, flight: Flight) -> None:
+    """Repeat a broadcast that reached a relay on the relay's other interfaces; what was repeated is not again."""
+    for arrival in list(flight.arrivals):
+        keep = world.relays.get(arrival.host.name)
+        if keep is None or not arrival.everyone or arrival.device.loopback:
+            continue
+        for device in arrival.host.devices:
+            if device is arrival.device or device.loopback or not device.addresses or not device.up:
+                continue
+            first = device.addresses[0]
+            to = first.broadcast if first.broadcast is not None else first.base | (LIMITED ^ mask(first.prefix))
+            packet = arrival.packet.copy()
+            packet.to, packet.ttl = to, 64
+            if not keep:
+                packet.source, packet.sport = first.ip, RELAY_PORT
+            trace: Trace = (arrival.trace, "relayed", (arrival.host.name, device.name))
+            transmit(flight, device, packet, Way("broadcast", device, packet.source, 0), trace)
 
 
 def answer(

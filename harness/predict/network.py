@@ -130,6 +130,8 @@ class HostTables:
     index: int
     devices: list[Device] = field(default_factory=list)
     by_name: dict[str, Device] = field(default_factory=dict)
+    made: list[Device] = field(default_factory=list)
+    """The devices in the order in which they came into being; the kernel looks through them in that order."""
     local: dict[int, list[RouteEntry]] = field(default_factory=dict)
     """/32 entries of the local table, in the order in which the kernel would find them."""
     main: list[tuple[int, int, dict[int, list[RouteEntry]]]] = field(default_factory=list)
@@ -187,7 +189,7 @@ class HostTables:
             first = first or each.ip
         if first:
             return first
-        for other in self.devices:
+        for other in self.made or self.devices:
             for each in other.addresses:
                 if not each.secondary and not other.loopback:
                     return each.ip
@@ -292,10 +294,27 @@ def _cables(topology: Topology, hosts: dict[str, HostTables], links: dict[str, L
                     link.devices.append(device)
             elif each.parent is not None:
                 waiting.append((device, _far(hosts, each.parent)))
+    _order(topology, hosts)
     for device, parent in waiting:
+        device.host.made.append(device)
         device.port, device.link = parent, parent.link
         if parent.link is not None:
             parent.link.devices.append(device)
+
+
+def _order(topology: Topology, hosts: dict[str, HostTables]) -> None:
+    """Note in which order a lab makes the devices: host by host, both ends of a cable at once, macvlans last."""
+    for host in topology.hosts:
+        hosts[host.name].made.append(hosts[host.name].lo)
+    for host in topology.hosts:
+        for each in host.interfaces:
+            device = hosts[host.name].by_name[each.name]
+            if each.parent is not None or device in device.host.made:
+                continue
+            device.host.made.append(device)
+            if each.link is not None:
+                far = _far(hosts, each.link)
+                far.host.made.append(far)
 
 
 def _far(hosts: dict[str, HostTables], name: str) -> Device:

@@ -439,3 +439,24 @@ def _forward(flight: Flight, device: Device, packet: Packet, entry: RouteEntry, 
             return
     way = Way(kind, out, packet.source, entry.gateway if kind == "unicast" else 0)
     leave(flight, host, packet, way, trace, device)
+
+
+def inject(flight: Flight, host: HostTables, packet: Packet, trace: Trace, device: Device | None) -> None:
+    """Put a frame on an interface, past the host's routes (but for its address), hooks and own sockets."""
+    way = route_output(host, packet, device)
+    if device is None and not isinstance(way, str) and not way.device.loopback:
+        device = way.device
+    if device is None:
+        device = next((each for each in host.devices if each.up and each.addresses and not each.loopback), None)
+    if device is None:
+        flight.fail("ENETUNREACH", (trace, "route-none", (host.name, packet.to)), host, packet)
+        return
+    if not packet.source:
+        packet.source = device.addresses[0].ip if device.addresses else 0
+    flight.source = packet.source
+    kind, gateway = "unicast", 0
+    if packet.to == LIMITED or is_multicast(packet.to):
+        kind = "broadcast" if packet.to == LIMITED else "multicast"
+    elif not isinstance(way, str):
+        kind, gateway = way.kind if way.kind == "broadcast" else "unicast", way.gateway
+    transmit(flight, device, packet, Way(kind, device, packet.source, gateway), trace)

@@ -42,21 +42,22 @@ RULES: dict[str, RuleText] = {
         "{} searches {}:{}: {} has no broadcast attribute, so getifaddrs reports its own address instead.",
         "measured: getifaddrs(3) without IFA_BROADCAST",
     ),
+    "list-interfaces": RuleText("{} searches {}:{}, since its list has every interface, also {}.", _CAPROTO),
     "list-peer": RuleText("{} searches {}:{}, the far end of the point-to-point interface {}.", _IOCINF),
     "list-loopback": RuleText(
         "{} searches {}:{}: no other interface is up, so the automatic list falls back to the loopback.", _IOCINF
     ),
     "list-limited": RuleText("{} searches 255.255.255.255:{}: it cannot list the host's interfaces.", _CAPROTO),
-    "list-bad-name": RuleText("{} skips {!s}: it is no address and the host does not resolve it.", _IOCINF),
+    "list-bad-name": RuleText("{} skips {}: it is no address and the host does not resolve it.", _IOCINF),
     "list-one-word": RuleText(
-        "{} takes {!s} for one host name, since it splits lists at spaces only.",
+        "{} takes {} for one host name, since it splits lists at spaces only.",
         "caproto _utils.py _split_address_list",
     ),
     "list-auto-ignored": RuleText(
         "{} broadcasts although EPICS_CA_AUTO_ADDR_LIST is not YES, because its address list is empty.", _CAPROTO
     ),
     "list-auto-spelling": RuleText(
-        "{} takes EPICS_CA_AUTO_ADDR_LIST={!s} for YES: only a text with 'no' or 'NO' in it switches the list off.",
+        "{} takes EPICS_CA_AUTO_ADDR_LIST={} for YES: only a text with 'no' or 'NO' in it switches the list off.",
         _IOCINF,
     ),
     "list-name-server": RuleText("{} asks the name server {}:{} over TCP.", "EPICS Base modules/ca/src/client/cac.cpp"),
@@ -185,6 +186,7 @@ RULES: dict[str, RuleText] = {
     "answer": RuleText("{} serves {} and answers.", "CA protocol specification, CA_PROTO_SEARCH"),
     "answer-not": RuleText("{} does not serve {}: no answer.", "CA protocol specification, CA_PROTO_SEARCH"),
     "answer-ignored": RuleText("{} ignores searches from {} (EPICS_CAS_IGNORE_ADDR_LIST).", _RSRV),
+    "relayed": RuleText("The relay on {} repeats the search on {}.", "the scenario: a UDP broadcast relay"),
     "reply-many": RuleText("{} answers through each of its {} UDP sockets.", "caproto server/common.py"),
     "reply-arrives": RuleText("The reply reaches {} from {}:{}.", "the model"),
     "replies": RuleText("{} replies to {}:{}.", "CA protocol specification, CA_PROTO_SEARCH"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from canet.harness.predict.network import LIMITED, HostTables, is_multicast
+from canet.harness.predict.network import LIMITED, Device, HostTables, is_multicast
 
 
 @dataclass(slots=True, eq=False)
@@ -22,8 +22,10 @@ class UdpSocket:
     reuse_addr: bool = True
     reuse_port: bool = True
     uid: int = 0
-    purpose: str = "search"
-    """``search``, ``broadcast`` (rsrv's and pcas' second socket) …"""
+    all_groups: bool = True
+    """It hears every multicast group that anybody on the host joined (IP_MULTICAST_ALL, on by default)."""
+    joined: frozenset[tuple[int, Device]] = frozenset()
+    """Groups that it joined itself, and on which device."""
     reply_through: UdpSocket | None = None
     """Replies leave through this socket where it is not the one that the request came in by."""
 
@@ -77,8 +79,10 @@ class Bound:
         """Close a socket."""
         self.ports[socket.port].remove(socket)
 
-    def receivers(self, address: int, port: int, *, everyone: bool) -> tuple[str, tuple[UdpSocket, ...]]:
-        """Return the rule that decides, and the sockets that get a datagram to ``address``.
+    def receivers(
+        self, address: int, port: int, device: Device | None, *, everyone: bool
+    ) -> tuple[str, tuple[UdpSocket, ...]]:
+        """Return the rule that decides, and the sockets that get a datagram to ``address`` through ``device``.
 
         ``everyone``: it came as a broadcast or multicast, and each socket returned gets a copy. Otherwise exactly
         one of those returned gets it.
@@ -86,6 +90,9 @@ class Bound:
         there = self.ports.get(port, ())
         if everyone:
             found = tuple(each for each in there if each.address in (0, address))
+            if is_multicast(address):
+                # ip_mc_sf_allow: by the socket's own membership, else as IP_MULTICAST_ALL says
+                found = tuple(each for each in found if each.all_groups or (address, device) in each.joined)
             return ("socket-every" if found else "socket-none"), found
         exact = [each for each in there if each.address == address]
         pool = exact or [each for each in there if each.address == 0]
