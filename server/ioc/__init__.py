@@ -17,6 +17,8 @@
 from __future__ import annotations
 
 from canet.server.core.pv import Refused
+from canet.server.ioc.background import background
+from canet.server.ioc.command import main
 from canet.server.ioc.declare import Array, Declaration, pv, subgroup
 from canet.server.ioc.group import Group
 from canet.server.ioc.hooks import scan, shutdown, startup
@@ -35,6 +37,8 @@ __all__ = [
     "Refused",
     "Severity",
     "Variable",
+    "background",
+    "main",
     "pv",
     "run",
     "scan",

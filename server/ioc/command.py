@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from canet.server.backends import NAMES
@@ -126,6 +128,7 @@ def main(
     *,
     prefix: str = "",
     macros: Mapping[str, str] | None = None,
+    acf: str | Path | None = None,
     arguments: Sequence[str] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> NoReturn:
@@ -135,13 +138,13 @@ def main(
         group: The class to serve.
         prefix: Prefix of its PVs, unless ``--prefix`` says otherwise.
         macros: Values for macros, unless ``-m`` says otherwise.
+        acf: Access security file, unless ``--acf`` names another.
         arguments: The command line; by default that of the process.
         environment: Where EPICS variables are read; by default that of the process.
     """
-    import os
-
     parser = Parser(description=(group.__doc__ or "").strip() or None, formatter_class=argparse.RawTextHelpFormatter)
     add_switches(parser, prefix=prefix)
+    parser.set_defaults(acf=acf)
     found: Any = parser.parse_args(arguments)
     try:
         made = group(found.prefix, {**(macros or {}), **merged_macros(found)})

@@ -178,6 +178,10 @@ class Group:
         """Serve a PV no longer: its clients are told that it is gone; any thread may do so."""
         self._host.call(self._withdraw, variable.pv)
 
+    def stop(self) -> None:
+        """End the IOC as a signal would; any thread or hook may ask for it."""
+        self._host.call(self._host.stop)
+
     def _withdraw(self, pv: PV) -> None:
         self._host.directory.remove(pv.name)
         self._host.withdraw(pv)

@@ -42,6 +42,8 @@ class Host:
         self.directory = Directory()
         self.withdraw: Callable[[PV], None] = _told_nobody
         """Tells clients that a PV is gone; set while a server runs."""
+        self.stop: Callable[[], None] = _nothing_to_stop
+        """Ends the IOC; set while a server runs."""
         self._io: IO | None = None
         self._thread = 0
 
@@ -75,3 +77,7 @@ class Host:
 
 def _told_nobody(_pv: PV) -> None:
     """Tell no client: none can be there yet."""
+
+
+def _nothing_to_stop() -> None:
+    """Stop nothing: the IOC does not run yet."""

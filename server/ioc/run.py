@@ -97,9 +97,15 @@ class _Ioc:
         host.withdraw = self.server.withdraw
         driver = Driver(self.server, backend)
         begun = backend.event()
+
+        def stop() -> None:
+            driver.stop()
+            begun.set()
+
+        host.stop = stop
         try:
             startup = backend.spawn(self._start, begun)
-            backend.spawn(self._end, backend, driver, begun)
+            backend.spawn(self._end, backend, stop)
             backend.spawn(self._complain, backend, begun)
             await begun.wait()
             if driver.stopping.is_set():
@@ -118,11 +124,10 @@ class _Ioc:
             await self._call(hook)
         begun.set()
 
-    async def _end(self, backend: Backend, driver: Driver, begun: Event) -> None:
+    async def _end(self, backend: Backend, stop: Callable[[], None]) -> None:
         """Stop when a signal comes, even while start-up hooks still work."""
         await backend.interrupted()
-        driver.stop()
-        begun.set()
+        stop()
 
     async def _complain(self, backend: Backend, begun: Event) -> None:
         await backend.sleep(_PATIENCE)
