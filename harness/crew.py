@@ -78,6 +78,15 @@ class Crew:
     def __iter__(self) -> Iterator[Running]:
         return iter(self.running.values())
 
+    def add(self, server: Server) -> None:
+        """Take one more server into the crew."""
+        self._servers[server.name] = len(self._servers), server
+
+    @property
+    def servers(self) -> tuple[Server, ...]:
+        """All servers, started or not."""
+        return tuple(server for _, server in self._servers.values())
+
     def start(self, names: Iterable[str], seconds: float = READY_SECONDS) -> None:
         """Start servers; return when each is ready, has ended, or its time is over.
 

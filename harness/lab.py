@@ -14,7 +14,7 @@ from canet.harness.observation import Event, Frame, Observation, ProbeSeen
 from canet.harness.outputs import Outputs
 from canet.harness.participants import recipe
 from canet.netns import Network
-from canet.scenarios.model import Scenario, Step
+from canet.scenarios.model import Client, Probe, Scenario, Step
 
 FIRST_CID = 0x5EA00000
 """Clients count their channel ids from zero; ours must not look like theirs in a capture."""
@@ -27,14 +27,16 @@ class Lab:
     up until the end of the ``with`` block.
     """
 
-    def __init__(self, scenario: Scenario, subject: str = "asyncio", *, start: bool = True) -> None:
+    def __init__(
+        self, scenario: Scenario, subject: str = "asyncio", *, start: bool = True, preload: Sequence[str] = ()
+    ) -> None:
         self.scenario = scenario
         self.subject = subject
         self.history: list[Event] = []
         self.measures: dict[str, dict[str, object]] = {}
-        self.pvs = recipe.all_pvs(scenario.servers)
         self._stack = ExitStack()
         self._start = start
+        self._preload = tuple(preload)
         self._shootings: list[probing.Shooting] = []
         self._tried: list[tries.Tried] = []
         self._next_cid = FIRST_CID
@@ -49,7 +51,7 @@ class Lab:
         self._began = time.monotonic()
         self.epoch = time.time()
         scenario = self.scenario
-        preload = recipe.preload(scenario.servers, scenario.clients, self.subject)
+        preload = (*self._preload, *recipe.preload(scenario.servers, scenario.clients, self.subject))
         try:
             self.outputs = Outputs()
             self._stack.callback(self.outputs.close)
@@ -74,6 +76,11 @@ class Lab:
     def __exit__(self, *_exc: object) -> None:
         self._stack.close()
 
+    @property
+    def pvs(self) -> tuple[str, ...]:
+        """The own PVs of all servers, each once."""
+        return recipe.all_pvs(self.crew.servers)
+
     # -- what is done ----------------------------------------------------------------------------------------------
 
     def play(self, steps: Sequence[Step] | None = None) -> None:
@@ -89,10 +96,13 @@ class Lab:
 
     def probe(self, name: str) -> probing.Shooting:
         """Send a probe of the scenario and wait until nothing can come any more."""
-        plan = next(each for each in self.scenario.probes if each.name == name)
+        return self.shoot(next(each for each in self.scenario.probes if each.name == name))
+
+    def shoot(self, plan: Probe) -> probing.Shooting:
+        """Send a probe and wait until nothing can come any more."""
         shooting = probing.shoot(
             self.network,
-            self.scenario.topology,
+            self.network.topology,
             plan,
             self.pvs,
             self.crew,
@@ -103,15 +113,18 @@ class Lab:
         )
         self._next_cid = max([self._next_cid, *(each.stop for each in shooting.cids)])
         self._shootings.append(shooting)
-        self.note("probed", name, f"{len(shooting.shots)} datagrams")
+        self.note("probed", plan.name, f"{len(shooting.shots)} datagrams")
         return shooting
 
     def client(self, name: str) -> tries.Tried:
         """Run all tries of a client of the scenario."""
-        plan = next(each for each in self.scenario.clients if each.name == name)
+        return self.ask(next(each for each in self.scenario.clients if each.name == name))
+
+    def ask(self, plan: Client) -> tries.Tried:
+        """Run all tries of a client."""
         tried = tries.run(self.network, plan, self.pvs, self.crew, self.outputs, self.epoch)
         self._tried.append(tried)
-        self.note("client ran", name, f"{len(tried.tries)} tries")
+        self.note("client ran", plan.name, f"{len(tried.tries)} tries")
         return tried
 
     def note(self, what: str, who: str, detail: str = "") -> None:
@@ -134,7 +147,7 @@ class Lab:
         self._tried += watching.tried(self)
         self.capture.stop()
         captured = tuple(frame for frame in self.capture.frames() if not _is_sentinel(frame))
-        servers = {each.name: each for each in self.scenario.servers}
+        servers = {each.name: each for each in self.crew.servers}
         probes = tuple(probing.seen(each, captured, self.crew, servers) for each in self._shootings)
         for probe in probes:
             self.measure(probe.name, **_announcements(probe))
@@ -162,12 +175,16 @@ class Lab:
 
     def _busy_hosts(self) -> list[str]:
         scenario = self.scenario
+        if not scenario.servers:  # whoever comes later may be anywhere
+            return [each.name for each in scenario.topology.hosts]
         named = [*(s.host for s in scenario.servers), *(c.host for c in scenario.clients)]
         return list(dict.fromkeys([*named, *(p.host for p in scenario.probes)]))
 
     def _loopbacks(self) -> tuple[str, ...]:
         """Return the hosts on whose loopback somebody may search."""
         scenario = self.scenario
+        if not scenario.servers:
+            return tuple(each.name for each in scenario.topology.hosts if each.loopback)
         asking = {*(each.host for each in scenario.clients), *(each.host for each in scenario.probes)}
         hosts = dict.fromkeys(each.host for each in scenario.servers)
         return tuple(name for name in hosts if name in asking and scenario.topology.host(name).loopback)

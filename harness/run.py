@@ -95,11 +95,16 @@ def lacking(case: Case) -> str | None:
         sentence = recipe.missing(part)
         if sentence is not None:
             return sentence
-    for need in scenario.needs:
-        sentence = _NEEDS.get(need, lambda: None)() if need not in recipe.PARTS else recipe.missing(need)
-        if sentence is not None:
-            return sentence
-    return None
+    return next((sentence for each in scenario.needs if (sentence := need(each)) is not None), None)
+
+
+def need(name: str) -> str | None:
+    """Return the sentence that says how to get something that is needed; ``None`` if it is there.
+
+    Args:
+        name: ``root``, ``uids``, or a package's part (``rsrv``, ``libca`` …); what is not known counts as there.
+    """
+    return recipe.missing(name) if name in recipe.PARTS else _NEEDS.get(name, lambda: None)()
 
 
 def _needs_root() -> str | None:

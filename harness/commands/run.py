@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from canet.harness import progress, run
-from canet.harness.observation import Check
+from canet.harness import progress, run, showing
 from canet.scenarios import library
 from canet.scenarios.errors import MistakeError
 from canet.scenarios.load import load
@@ -77,7 +75,7 @@ def run_scenarios(
         bar.clear()
         _store(result, out)
         if not as_json:
-            typer.echo(text(result, verbose=verbose))
+            typer.echo(showing.text(result, verbose=verbose))
 
     results = run.run_all(todo, done, jobs=jobs, require_all=require_all, times=times)
     bar.clear()
@@ -88,9 +86,9 @@ def run_scenarios(
 
         write(junit, [each.verdict for each in results])
     if as_json:
-        typer.echo(json.dumps([plain(each) for each in results], indent=2, ensure_ascii=False))
+        typer.echo(json.dumps([showing.plain(each) for each in results], indent=2, ensure_ascii=False))
     else:
-        typer.echo(summary(results))
+        typer.echo(showing.summary(results))
     if os.environ.get("GITHUB_ACTIONS") == "true":
         _annotate(results)
     raise typer.Exit(1 if run.failed(results) else 0)
@@ -146,57 +144,6 @@ def _setting(text: str) -> tuple[str, Any]:
         return key, tomllib.loads(f"v = {value}")["v"]
     except tomllib.TOMLDecodeError:
         return key, value
-
-
-def text(result: run.Result, *, verbose: bool = False) -> str:
-    """Return what a terminal shows of a result."""
-    verdict = result.verdict
-    holds = {"holds": True, "skipped": None}.get(verdict.outcome, False)
-    lines = [f"{progress.mark(holds)} {result.case.id}  {verdict.outcome} in {verdict.seconds:.2f} s"]
-    if verdict.reason:
-        lines += textwrap.wrap(verdict.reason, 110, initial_indent="    ", subsequent_indent="    ")
-    for check in verdict.checks:
-        if verbose or check.holds is not True:
-            lines += _check_lines(check)
-    if result.observation is not None and (verbose or holds is False):
-        lines += ["", *textwrap.indent(messages(result), "    ").splitlines()]
-    return "\n".join(lines)
-
-
-def messages(result: run.Result) -> str:
-    """Return the messages of a result as a chart between hosts."""
-    from canet.harness import chart
-    from canet.harness.conversation import conversation
-
-    frames = result.observation.frames if result.observation is not None else ()
-    return chart.text(conversation(frames), [each.name for each in result.case.scenario.topology.hosts])
-
-
-def _check_lines(check: Check) -> list[str]:
-    lines = [
-        f"  {progress.mark(check.holds)} {check.subject} {check.measure}",
-        f"      expected  {check.expected}",
-        f"      seen      {check.seen}",
-    ]
-    return [*lines, f"      why       {check.why}"] if check.why else lines
-
-
-def summary(results: Sequence[run.Result]) -> str:
-    """Return the last line."""
-    counts = {
-        name: sum(1 for each in results if each.verdict.outcome == name)
-        for name in ("holds", "fails", "error", "skipped")
-    }
-    words = {"holds": "hold", "fails": "fail", "error": "cannot be judged", "skipped": "skipped"}
-    return f"{len(results)} cases: " + ", ".join(f"{counts[name]} {words[name]}" for name in counts if counts[name])
-
-
-def plain(result: run.Result) -> dict[str, Any]:
-    """Return a result as plain values; the frames are left out."""
-    from canet.harness.record import encode
-
-    verdict: dict[str, Any] = json.loads(encode(result.verdict))
-    return {"id": result.case.id, **verdict}
 
 
 def _store(result: run.Result, out: Path | None) -> None:

@@ -13,6 +13,7 @@ import typer
 
 from canet.harness import progress, run
 from canet.harness.participants import recipe
+from canet.harness.showing import complaints
 from canet.harness.statements import STATEMENTS, Statement, scenarios_of, sentence
 from canet.netns import enter
 from canet.scenarios import library
@@ -156,21 +157,6 @@ class _Printer:
                 for each in self._chosen
             ],
         }
-
-
-def complaints(result: run.Result) -> list[str]:
-    """Return a line for each check of a result that does not hold, and one for its reason."""
-    verdict = result.verdict
-    lines = []
-    if verdict.outcome in ("error", "skipped"):
-        lines.append(f"{result.case.id}: {verdict.outcome}: {verdict.reason}")
-    lines += [
-        f"{result.case.id}: {each.subject} {each.measure}: expected {each.expected}, seen {each.seen}"
-        + (f" ({each.why})" if each.why else "")
-        for each in verdict.checks
-        if each.holds is False
-    ]
-    return lines
 
 
 def _wrapped(text: str, indent: str) -> str:
