@@ -145,7 +145,7 @@ class _Maker:
                     parent=f"{parent}.{device.name}",
                     addresses=(self.address(f"10.{segment}.0.{number + 50}"),),
                     mtu=device.mtu,
-                    up=not self.chance(0.05),
+                    up=device.up and not self.chance(0.05),
                 )
                 self.hosts[number] = replace(host, interfaces=(*host.interfaces, added))
 

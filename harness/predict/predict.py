@@ -346,7 +346,7 @@ def predict_client(scene: Stage, client: Client, *, why: bool = True) -> ClientP
     """Compute what a client gets in one try."""
     pvs = client.pvs or all_pvs(scene.scenario.servers)
     done = search(scene, client, pvs)
-    each_pv = tuple(_pv(scene, done, pv, why=why) for pv in pvs)
+    each_pv = tuple(pv_prediction(scene, done, pv, why=why) for pv in pvs)
     reads, connects = _reads(done, each_pv), _ends(each_pv)
     return ClientPrediction(
         name=client.name,
@@ -362,7 +362,8 @@ def predict_client(scene: Stage, client: Client, *, why: bool = True) -> ClientP
     )
 
 
-def _pv(scene: Stage, done: Search, pv: str, *, why: bool) -> PvPrediction:
+def pv_prediction(scene: Stage, done: Search, pv: str, *, why: bool) -> PvPrediction:
+    """Say whether a search finds a PV, by which ways, and whose."""
     ways: list[Way] = []
     certain: set[str | None] = set()
     lucky: set[str | None] = set()

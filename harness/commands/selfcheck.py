@@ -1,0 +1,71 @@
+"""``canet selfcheck``: compare predictions with this kernel in random networks."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EPILOG = """\b
+Examples:
+  canet selfcheck --cases 200
+  canet selfcheck --cases 5000 --seed 1 --jobs 2
+  canet selfcheck --cases 1000 --keep found
+\b
+Exit code: 0 if model and kernel agree in every case, 1 if not, 3 if this machine has no namespaces."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("selfcheck", epilog=EPILOG)(selfcheck)
+
+
+def selfcheck(
+    cases: Annotated[int, typer.Option("--cases", "-n", help="How many random networks.", min=1)] = 200,
+    seed: Annotated[int, typer.Option("--seed", help="The first one; the same seed gives the same networks.")] = 1,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Networks at the same time; 0: one per CPU.")] = 0,
+    keep: Annotated[Path | None, typer.Option("--keep", help="Store differences here, as small as they get.")] = None,
+) -> None:
+    """Compare predictions with this kernel in random networks."""
+    from canet.harness import selfcheck as check
+    from canet.harness.predict.rules import RULES
+    from canet.netns import enter
+
+    enter()
+    began = time.monotonic()
+    live = sys.stderr.isatty()
+
+    def tell(done: int, outcome: check.Outcome) -> None:
+        if live:
+            rate = done / (time.monotonic() - began)
+            left = (cases - done) / rate
+            bad = len(outcome.differences)
+            sys.stderr.write(f"\r\x1b[K[{done}/{cases}] {rate:.0f} a second, {left:.0f} s to go, {bad} differences")
+            sys.stderr.flush()
+
+    outcome = check.run(cases, seed, jobs, tell)
+    seconds = time.monotonic() - began
+    if live:
+        sys.stderr.write("\r\x1b[K")
+    for each in outcome.differences:
+        typer.echo(f"seed {each.seed}:")
+        typer.echo("\n".join(f"  {line}" for line in each.what))
+        if keep is not None:
+            typer.echo(f"  kept in {check.keep(each, keep)}")
+    wanted = check.network_rules()
+    touched = [each for each in wanted if each in outcome.rules]
+    agreed = outcome.compared - len(outcome.differences)
+    typer.echo(f"{agreed} of {outcome.compared} networks agree ({outcome.shots} datagrams and connections)")
+    for reason, count in sorted(outcome.unbuildable.items()):
+        typer.echo(f"{count} networks could not be built here: {reason}")
+    typer.echo(f"rules touched: {len(touched)} of {len(wanted)}")
+    for each in wanted:
+        if each not in outcome.rules:
+            typer.echo(f"  not touched: {each}: {RULES[each].text}")
+    typer.echo(
+        f"{seconds:.1f} s, {outcome.cases / seconds:.0f} networks and {outcome.shots / seconds:.0f} shots a second"
+    )
+    raise typer.Exit(1 if outcome.differences else 0)
