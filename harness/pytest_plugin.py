@@ -14,6 +14,7 @@ controlling process enters before pytest-xdist starts its workers, which inherit
 
 from __future__ import annotations
 
+import getpass
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +24,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from canet.harness.run import Case, Result
+    from canet.harness.cases import Case
+    from canet.harness.run import Result
     from canet.harness.workbench import Ioc, Seen, Workbench
 
 SUFFIX = ".canet.toml"
@@ -74,7 +76,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose needs are not met."""
     needs = [str(part) for mark in item.iter_markers("canet_needs") for part in mark.args]
     if needs:
-        from canet.harness.run import need
+        from canet.harness.cases import need
 
         for part in needs:
             sentence = need(part)
@@ -97,12 +99,21 @@ def _enter(config: pytest.Config) -> str:
     if _unavailable not in config.stash:
         from canet.netns import Unavailable, enter
 
+        # pytest names its temporary directory after the user, who is called root in a user namespace.
+        os.environ.setdefault("LOGNAME", _user())
         try:
             enter()
             config.stash[_unavailable] = ""
         except Unavailable as error:
             config.stash[_unavailable] = str(error)
     return config.stash[_unavailable]
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no name is known for this user id
+        return f"uid{os.getuid()}"
 
 
 def _need_namespaces(config: pytest.Config) -> None:
@@ -221,13 +232,13 @@ class ScenarioFile(pytest.File):
         Raises:
             CollectError: the file has a mistake; with the sentence that says which.
         """
-        from canet.harness import run
+        from canet.harness import cases
         from canet.scenarios.errors import ScenarioError
         from canet.scenarios.load import load
 
         try:
             scenarios = load(self.path)
-            found = list(run.cases(scenarios, self.config.getoption("--canet-backend") or ()))
+            found = list(cases.cases(scenarios, self.config.getoption("--canet-backend") or ()))
         except (ScenarioError, ValueError) as error:
             raise self.CollectError(str(error)) from None
         for case in found:

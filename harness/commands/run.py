@@ -7,15 +7,18 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from canet.harness import progress, run, showing
+from canet.harness import cases, progress
 from canet.scenarios import library
 from canet.scenarios.errors import MistakeError
 from canet.scenarios.load import load
 from canet.scenarios.model import Scenario
+
+if TYPE_CHECKING:
+    from canet.harness.run import Result
 
 EPILOG = """\b
 Examples:
@@ -62,15 +65,17 @@ def run_scenarios(
     """Run scenarios in labs and compare what is seen with what is expected."""
     chosen = choose(scenarios or (), tag or (), everything, variant or (), setting or ())
     try:
-        todo = list(run.cases(chosen, subject or (), packets_only=packets_only))
+        todo = list(cases.cases(chosen, subject or (), packets_only=packets_only))
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     from canet.netns import enter
 
-    enter()
+    enter()  # before anything starts a thread, as numpy does
+    from canet.harness import run, showing
+
     bar = progress.Progress(len(todo) * times)
 
-    def done(result: run.Result) -> None:
+    def done(result: Result) -> None:
         bar.step(result.case.id)
         bar.clear()
         _store(result, out)
@@ -146,7 +151,7 @@ def _setting(text: str) -> tuple[str, Any]:
         return key, value
 
 
-def _store(result: run.Result, out: Path | None) -> None:
+def _store(result: Result, out: Path | None) -> None:
     if out is None or result.observation is None:
         return
     from canet.harness.record import directory_name, save
@@ -155,7 +160,7 @@ def _store(result: run.Result, out: Path | None) -> None:
     save(out / directory_name(case.scenario.key, case.subject), case.scenario, result.observation, result.verdict)
 
 
-def _capture(results: Sequence[run.Result], path: Path) -> None:
+def _capture(results: Sequence[Result], path: Path) -> None:
     """Write one file; with several cases, each into a file of its own beside it."""
     from canet.harness import pcapng, record
 
@@ -165,11 +170,11 @@ def _capture(results: Sequence[run.Result], path: Path) -> None:
         pcapng.write(name, observation.frames, case.scenario.topology, comment=case.id)
 
 
-def _name(record: Any, case: run.Case) -> str:
+def _name(record: Any, case: cases.Case) -> str:
     return str(record.directory_name(case.scenario.key, case.subject))
 
 
-def _annotate(results: Sequence[run.Result]) -> None:
+def _annotate(results: Sequence[Result]) -> None:
     """Say to GitHub's log which scenarios failed."""
     for each in results:
         if each.verdict.outcome in ("fails", "error"):

@@ -7,16 +7,18 @@ import textwrap
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from canet.harness import progress, run
+from canet.harness import cases, progress
 from canet.harness.participants import recipe
-from canet.harness.showing import complaints
-from canet.harness.statements import STATEMENTS, Statement, scenarios_of, sentence
 from canet.netns import enter
 from canet.scenarios import library
+
+if TYPE_CHECKING:
+    from canet.harness.run import Result
+    from canet.harness.statements import Statement
 
 EPILOG = """\b
 Examples:
@@ -48,7 +50,10 @@ def statements(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure the nine statements about servers on one host, and print them in words."""
-    enter()
+    enter()  # before anything starts a thread, as numpy does
+    from canet.harness import run
+    from canet.harness.statements import STATEMENTS, scenarios_of
+
     began = time.monotonic()
     chosen = [each for each in STATEMENTS if not numbers or each.number in numbers]
     if not chosen:
@@ -62,17 +67,17 @@ def statements(
     todo = [
         case
         for statement in chosen
-        for case in run.cases(
+        for case in cases.cases(
             scenarios_of(statement, everything), subjects, packets_only=packets_only or no_libca is not None
         )
         if case.subject in case.scenario.subjects
     ]
-    results: dict[str, list[run.Result]] = defaultdict(list)
+    results: dict[str, list[Result]] = defaultdict(list)
     awaited = {each.number: sum(1 for case in todo if each.tag in case.scenario.tags) for each in chosen}
     bar = progress.Progress(len(todo))
     printer = _Printer(chosen, awaited, subjects, as_json)
 
-    def done(result: run.Result) -> None:
+    def done(result: Result) -> None:
         results[result.case.id].append(result)
         bar.step(result.case.id)
         bar.clear()
@@ -91,7 +96,7 @@ def statements(
 
 def _expand(name: str) -> tuple[str, ...]:
     try:
-        return run.expand(name)
+        return cases.expand(name)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
 
@@ -106,10 +111,10 @@ class _Printer:
         self._left = dict(awaited)
         self._subjects = subjects
         self._quiet = quiet
-        self._results: dict[int, list[run.Result]] = defaultdict(list)
+        self._results: dict[int, list[Result]] = defaultdict(list)
         self._began = time.monotonic()
 
-    def take(self, result: run.Result) -> None:
+    def take(self, result: Result) -> None:
         """Take one result; print what is complete now."""
         for each in self._chosen:
             if each.tag in result.case.scenario.tags:
@@ -119,6 +124,10 @@ class _Printer:
             self._print(self._chosen.pop(0))
 
     def _print(self, statement: Statement) -> None:
+        from canet.harness import run
+        from canet.harness.showing import complaints
+        from canet.harness.statements import sentence
+
         results = self._results[statement.number]
         holds = not run.failed(results) and bool(results)
         typer.echo("\n" + _wrapped(f"{statement.number} {progress.mark(holds)} {statement.text}", "    "))
@@ -136,6 +145,9 @@ class _Printer:
 
     def as_json(self, seconds: float) -> dict[str, object]:
         """Return everything as plain values."""
+        from canet.harness import run
+        from canet.harness.statements import sentence
+
         return {
             "seconds": round(seconds, 3),
             "statements": [
@@ -163,7 +175,7 @@ def _wrapped(text: str, indent: str) -> str:
     return textwrap.fill(text, 118, subsequent_indent=indent, break_on_hyphens=False)
 
 
-def _summary(results: Sequence[run.Result], seconds: float, note: str | None) -> None:
+def _summary(results: Sequence[Result], seconds: float, note: str | None) -> None:
     count = len(results)
     good = sum(1 for each in results if each.verdict.outcome == "holds")
     typer.echo(f"\n{good} of {count} measurements hold, in {seconds:.1f} s.")
