@@ -12,7 +12,10 @@ from canet.harness.conversation import Message
 ROW: Final = 26
 HEAD: Final = 44
 TIME: Final = 84
-STEP: Final = 190
+STEP: Final = (150, 400)
+"""Least and greatest distance of two lifelines."""
+WIDTH: Final = 940
+"""Px that all of them share."""
 CHARACTER: Final = 7.0
 """Width of a character of the words, in px; only used to make the drawing wide enough."""
 
@@ -28,9 +31,10 @@ def svg(messages: Sequence[Message], order: Sequence[str] = (), most: int = 200)
     left_out = len(rows) - most
     if left_out > 0:
         rows = (*rows[:most], Row(None, f"{left_out} rows more stand in the capture"))
-    at = {host: TIME + STEP * number + STEP // 2 for number, host in enumerate(hosts)}
+    step = max(STEP[0], min(STEP[1], WIDTH // len(hosts)))
+    at = {host: TIME + 40 + step * number for number, host in enumerate(hosts)}
     longest = max((_start(row, at) + len(_label(row)) * CHARACTER for row in rows), default=0)
-    width = round(max(TIME + STEP * len(hosts), longest + 24))
+    width = round(max(*at.values(), longest) + 60)
     height = HEAD + ROW * len(rows) + 20
     size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
     parts = [f'<svg class="chart" {size} role="img" aria-label="{escape(_spoken(rows))}">']

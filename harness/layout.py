@@ -214,7 +214,8 @@ def _stack(picture: Picture, topology: Topology, rows: list[list[tuple[Host, Box
         if number < len(labels):
             picture.bars.append(Bar(topology.segments[number].name, labels[number], y))
             y += 1 + (leg if any(rows[number + 1 :]) else 0)
-    picture.height = y
+    boxes = [box.y + box.height for box in picture.boxes]
+    picture.height = max([1, *boxes, *(bar.y + 1 for bar in picture.bars)])
 
 
 def _label(topology: Topology, segment: str) -> str:

@@ -12,6 +12,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Any, TypeVar
@@ -131,9 +132,14 @@ def _read_json(path: Path) -> Any:
         raise RecordError(f"{path}: is not JSON ({error})") from error
 
 
+@cache
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
 def _build(hint: Any, data: Any) -> Any:
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        hints = typing.get_type_hints(hint)
+        hints = _hints(hint)
         return hint(**{key: _build(hints[key], value) for key, value in data.items() if key in hints})
     if hint in (IPv4Address, IPv4Interface, IPv4Network):
         return hint(data)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from ipaddress import IPv4Address
 from typing import Final
 
@@ -140,6 +141,7 @@ def dissect(payload: bytes, to_server: bool | None = None) -> CA:
     return (_ToServer if to_server else _ToClient)(payload)
 
 
+@lru_cache(maxsize=4096)
 def words(payload: bytes, to_server: bool | None = None) -> tuple[str, ...]:
     """Say each message of a UDP or TCP payload in words; never raises."""
     try:

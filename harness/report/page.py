@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +28,8 @@ ORDER: Final = ("asyncio", "curio", "trio", "mix", "rsrv", "caproto-asyncio", "c
 """Columns of the matrix; others follow."""
 ROWS: Final = 60
 """Most rows of a sequence chart."""
+MESSAGES: Final = 400
+"""Most messages that are read for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,14 @@ def rows(records: Iterable[Record]) -> tuple[Row, ...]:
         grouped.setdefault(each.scenario.key, {})[each.verdict.subject] = each
     return tuple(
         Row(next(iter(runs.values())).scenario, dict(sorted(runs.items(), key=lambda item: _rank(item[0]))))
-        for _key, runs in sorted(grouped.items())
+        for runs in sorted(grouped.values(), key=_file_order)
     )
+
+
+def _file_order(runs: Mapping[str, Record]) -> tuple[str, bool, str]:
+    """Order by id; what is wrong (or the only variant) stands before what cures it."""
+    scenario = next(iter(runs.values())).scenario
+    return (scenario.id, scenario.variant not in ("broken", "plain"), scenario.variant)
 
 
 def _rank(subject: str) -> tuple[int, str]:
@@ -99,8 +108,17 @@ def page(records: Iterable[Record], base: Path | None = None, now: datetime | No
         probes=probes,
         predicted=predicted,
         link=lambda run, name: link(run, name, base),
-        theme=lambda row: row.scenario.id.rpartition("/")[0].replace("_", " "),
+        themes=_themes(grouped),
     )
+
+
+def _themes(grouped: Sequence[Row]) -> list[tuple[str, list[list[Row]]]]:
+    """Group rows by theme, and within a theme by scenario."""
+    found: dict[str, dict[str, list[Row]]] = {}
+    for row in grouped:
+        theme = row.scenario.id.rpartition("/")[0].replace("_", " ")
+        found.setdefault(theme, {}).setdefault(row.scenario.id, []).append(row)
+    return [(theme, list(scenarios.values())) for theme, scenarios in found.items()]
 
 
 def write(path: Path, records: Iterable[Record]) -> None:
@@ -111,7 +129,7 @@ def write(path: Path, records: Iterable[Record]) -> None:
 def sequence(run: Record) -> str:
     """Draw the messages of a run."""
     order = [host.name for host in run.scenario.topology.hosts]
-    return chart_svg.svg(conversation(run.observation.frames), order, ROWS)
+    return chart_svg.svg(conversation(run.observation.frames, most=MESSAGES), order, ROWS)
 
 
 def probes(observation: Observation) -> list[dict[str, Any]]:
@@ -169,13 +187,15 @@ def link(run: Record, name: str, base: Path | None) -> str:
 
 
 def prose(text: str) -> Any:
-    """Turn a story into paragraphs and lists; code stands in back quotes."""
+    """Turn a story into paragraphs, lists and indented code; code within a line stands in back quotes."""
     from markupsafe import Markup
 
     parts = []
-    for block in re.split(r"\n\s*\n", text.strip()):
-        lines = block.splitlines()
-        if all(re.match(r"\s*[*-] ", each) for each in lines):
+    for block in re.split(r"\n\s*\n", textwrap.dedent(text).strip("\n")):
+        lines = block.strip("\n").splitlines()
+        if lines and all(each.startswith("  ") for each in lines):
+            parts.append(f"<pre>{escape(textwrap.dedent(block))}</pre>")
+        elif all(re.match(r"\s*[*-] ", each) for each in lines):
             items = "".join(f"<li>{_inline(each.lstrip()[2:])}</li>" for each in lines)
             parts.append(f"<ul>{items}</ul>")
         else:

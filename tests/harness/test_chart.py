@@ -53,7 +53,7 @@ def test_whole_chart() -> None:
     assert lines[0] == "        ms client   ioc    other"
     assert lines[1] == '    10.000   ├──────▶┼──────▶│   SEARCH "canet:witness", "ioc1:value" → 10.1.0.255'
     assert lines[2].startswith('    11.000   │◀──────┤       │   SEARCH reply "canet:witness", "ioc1:value" tcp port')
-    assert lines[-1] == "    30.000   │◀──────┼──────▶│   BEACON 1 tcp port 45001 ← 10.1.0.2:5064"
+    assert lines[-1] == "    30.000   │◀──────┼──────▶│   BEACON tcp port 45001 ← 10.1.0.2:5064"
     assert len(lines) == 12
 
 

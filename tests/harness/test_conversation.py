@@ -35,7 +35,7 @@ def test_whole_talk() -> None:
         ("client", ("ioc",), "circuit", "READ_NOTIFY DBR_DOUBLE count=1"),
         ("ioc", ("client",), "circuit", "READ_NOTIFY reply DBR_DOUBLE count=1 value=1.5"),
         ("client", ("ioc",), "close", "TCP close"),
-        ("ioc", ("client", "other"), "beacon", "BEACON 1 tcp port 45001"),
+        ("ioc", ("client", "other"), "beacon", "BEACON tcp port 45001"),
     ]
 
 
