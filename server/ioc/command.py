@@ -55,7 +55,7 @@ def add_switches(parser: argparse.ArgumentParser, *, prefix: str = "") -> None:
         help="addresses to serve on (default: EPICS_CAS_INTF_ADDR_LIST, or all)",
     )  # fmt: skip
     parser.add_argument("--port", type=int, metavar="N", help="port for searches and clients (default: 5064)")
-    parser.add_argument("--acf", metavar="FILE", help="access security file")
+    parser.add_argument("--acf", metavar="FILE", help="access security file; $(P) in it is the prefix")
     parser.add_argument(
         "--stats", metavar="PREFIX", help="serve PVs that count clients, channels, searches and bytes, as PREFIX…"
     )
@@ -91,7 +91,6 @@ def serve(group: Group, arguments: argparse.Namespace, environment: Mapping[str,
             arguments.backend,
             interfaces=arguments.interfaces,
             acf=arguments.acf,
-            macros=merged_macros(arguments),
             statistics=arguments.stats,
             environment=found,
             ready=_greeting(group, arguments),

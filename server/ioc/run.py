@@ -32,7 +32,6 @@ def run(
     *,
     interfaces: Sequence[str] = (),
     acf: str | Path | None = None,
-    macros: Mapping[str, str] | None = None,
     statistics: str | None = None,
     environment: Mapping[str, str] | None = None,
     ready: Callable[[Addresses], object] | None = None,
@@ -43,8 +42,7 @@ def run(
         group: What to serve.
         backend: asyncio, curio or trio.
         interfaces: Addresses to serve on, instead of what ``EPICS_CAS_INTF_ADDR_LIST`` says.
-        acf: An access security file.
-        macros: Values for macros in it.
+        acf: An access security file; ``$(P)`` in it is the group's prefix, and it may use the group's macros.
         statistics: Prefix of PVs that count clients, channels, searches and bytes; ``None``: there are none.
         environment: Where ``EPICS_CA…`` variables are read; by default the process's own.
         ready: Called when the server answers, with the addresses that it is bound to.
@@ -62,7 +60,7 @@ def run(
     if statistics is not None:
         group.attach(ServerStatistics, statistics).source = lambda: server.statistics
     if acf is not None:
-        server.security = _security(Path(acf), macros or {}, server.names)
+        server.security = _security(Path(acf), {"P": group.prefix, **group.macros}, server.names)
     ioc = _Ioc(group, server, ready)
     loop.run(ioc.main)
 
