@@ -256,6 +256,15 @@ class Driver:
 
         await self.backend.watch(sock, readable)
 
+    def send_datagram(self, data: bytes, to: tuple[str, int], through: str) -> None:
+        """Send a reply that comes later than its search, by the search socket (``A:PORT``) that the search came by."""
+        for sock in self._searches.values():
+            if "{}:{}".format(*sock.getsockname()) == through:
+                try:
+                    sock.sendto(data, to)
+                except OSError as error:
+                    self._complain(f"cannot answer {to[0]} from {through}", error)
+
     async def _send_beacons(self) -> None:
         """Send beacons when they are due."""
         beacons = self._beacons
