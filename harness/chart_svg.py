@@ -16,6 +16,8 @@ STEP: Final = (150, 400)
 """Least and greatest distance of two lifelines."""
 WIDTH: Final = 940
 """Px that all of them share."""
+TITLE: Final = 6
+"""Messages of a datagram that its title says in full."""
 CHARACTER: Final = 7.0
 """Width of a character of the words, in px; only used to make the drawing wide enough."""
 
@@ -62,7 +64,7 @@ def _row(row: Row, at: dict[str, int], y: int) -> list[str]:
     if row.message is None:
         return [f'<text class="remark" x="{TIME + 10}" y="{y - 4}">{escape(row.text)}</text>']
     message, start = row.message, at[row.message.source]
-    title = escape("\n".join((f"{message.origin} → {message.target}", *message.words)))
+    title = escape("\n".join((f"{message.origin} → {message.target}", *message.words[:TITLE])))
     parts = [
         f'<g class="message {message.kind}"><title>{title}</title>',
         f'<text class="time" x="{TIME - 12}" y="{y + 4}">{message.time * 1000:.3f}</text>',

@@ -59,9 +59,13 @@ def directory_name(scenario: str, subject: str) -> str:
 
 
 def save(
-    directory: Path, scenario: Scenario, observation: Observation, verdict: Verdict, prediction: object = None
+    directory: Path, scenario: Scenario, observation: Observation | None, verdict: Verdict, prediction: object = None
 ) -> None:
-    """Write a run into ``directory``, which is made where it is missing; older files of the same names are replaced."""
+    """Write a run into ``directory``, which is made where it is missing; older files of the same names are replaced.
+
+    ``observation`` is ``None`` for a case that was skipped: its reason is worth a place in the report too.
+    """
+    observation = observation or Observation(scenario=scenario.key, subject=verdict.subject)
     directory.mkdir(parents=True, exist_ok=True)
     _write(directory / SCENARIO, scenario)
     _write(directory / OBSERVATION, replace(observation, frames=()))

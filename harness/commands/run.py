@@ -152,7 +152,7 @@ def _setting(text: str) -> tuple[str, Any]:
 
 
 def _store(result: Result, out: Path | None) -> None:
-    if out is None or result.observation is None:
+    if out is None:
         return
     from canet.harness.record import directory_name, save
 

@@ -26,8 +26,9 @@ OUTCOMES: Final = ("holds", "fails", "error", "skipped")
 MARKS: Final = {"holds": "✓", "fails": "✗", "error": "!", "skipped": "–"}
 ORDER: Final = ("asyncio", "curio", "trio", "mix", "rsrv", "caproto-asyncio", "caproto-curio", "caproto-trio", "pcaspy")
 """Columns of the matrix; others follow."""
-ROWS: Final = 60
-"""Most rows of a sequence chart."""
+ROWS: Final = {"holds": 30}
+"""Most rows of a sequence chart, by outcome; what needs a look gets :data:`MORE`."""
+MORE: Final = 80
 MESSAGES: Final = 400
 """Most messages that are read for it."""
 
@@ -129,7 +130,7 @@ def write(path: Path, records: Iterable[Record]) -> None:
 def sequence(run: Record) -> str:
     """Draw the messages of a run."""
     order = [host.name for host in run.scenario.topology.hosts]
-    return chart_svg.svg(conversation(run.observation.frames, most=MESSAGES), order, ROWS)
+    return chart_svg.svg(conversation(run.observation.frames, most=MESSAGES), order, ROWS.get(run.verdict.outcome, MORE))
 
 
 def probes(observation: Observation) -> list[dict[str, Any]]:

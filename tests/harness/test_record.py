@@ -71,3 +71,12 @@ def test_library_round_trip() -> None:
         # What a step means by its arguments only the step knows: those stay plain values.
         assert replace(each, steps=(), expectations=()) == replace(read, steps=(), expectations=())
         assert record.encode(each) == record.encode(read)
+
+
+def test_skipped_case(tmp_path: Path) -> None:
+    """A case that was skipped is stored with its reason and no frames."""
+    record.save(tmp_path, talk.scenario(), None, talk.verdict("rsrv", "skipped"))
+    read = record.load(tmp_path)
+
+    assert (read.observation.subject, read.observation.frames) == ("rsrv", ())
+    assert "pip install" in read.verdict.reason
