@@ -130,7 +130,9 @@ def write(path: Path, records: Iterable[Record]) -> None:
 def sequence(run: Record) -> str:
     """Draw the messages of a run."""
     order = [host.name for host in run.scenario.topology.hosts]
-    return chart_svg.svg(conversation(run.observation.frames, most=MESSAGES), order, ROWS.get(run.verdict.outcome, MORE))
+    return chart_svg.svg(
+        conversation(run.observation.frames, most=MESSAGES), order, ROWS.get(run.verdict.outcome, MORE)
+    )
 
 
 def probes(observation: Observation) -> list[dict[str, Any]]:

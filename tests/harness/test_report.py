@@ -27,17 +27,24 @@ def verdicts() -> list[Verdict]:
     return [talk.verdict(subject, outcome) for subject, outcome in OUTCOMES.items()]  # type: ignore[arg-type]
 
 
-@pytest.fixture
-def runs(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of stored runs: two variants, four implementations."""
+    folder = tmp_path_factory.mktemp("stored")
     for variant in ("directed", "broken"):
         for each in verdicts():
             scenario = talk.scenario(variant)
-            stored = talk.verdict(each.subject, each.outcome, variant)
+            verdict = talk.verdict(each.subject, each.outcome, variant)
             name = record.directory_name(scenario.key, each.subject)
             reasons = {"hops": [{"text": "the firewall of other drops it"}]}
-            record.save(tmp_path / name, scenario, talk.observation(each.subject, variant), stored, reasons)
-    return tmp_path
+            record.save(folder / name, scenario, talk.observation(each.subject, variant), verdict, reasons)
+    return folder
+
+
+@pytest.fixture
+def runs(stored: Path, tmp_path: Path) -> Path:
+    """The same as a copy that a test may spoil."""
+    return Path(shutil.copytree(stored, tmp_path / "runs"))
 
 
 def loaded(runs: Path) -> list[record.Record]:
