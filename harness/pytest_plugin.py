@@ -291,7 +291,7 @@ def run_case(case: Case, config: pytest.Config) -> Result:
     if result.observation is not None:
         report, pcap = config.getoption("--canet-report"), config.getoption("--canet-pcap")
         if report is not None:
-            record.save(report / name, case.scenario, result.observation, result.verdict)
+            record.save(report / name, case.scenario, result.observation, result.verdict, result.prediction)
         if pcap is not None:
             pcap.mkdir(parents=True, exist_ok=True)
             pcapng.write(pcap / f"{name}.pcapng", result.observation.frames, case.scenario.topology, comment=case.id)

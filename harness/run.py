@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 
-from canet.harness import lab, verdict
+from canet.harness import agreement, lab, verdict
 from canet.harness.cases import Case, lacking
-from canet.harness.observation import Observation, Verdict
+from canet.harness.observation import Check, Observation, Verdict
+from canet.harness.predict import Prediction, predict
 from canet.netns import NetworkError, SpawnError, TopologyError
 
 
@@ -23,6 +24,8 @@ class Result:
     verdict: Verdict
     observation: Observation | None = None
     """``None`` where nothing was run."""
+    prediction: Prediction | None = None
+    """``None`` where nothing was run, or where the model does not speak about all that happens."""
 
 
 def run_case(case: Case, *, require_all: bool = False) -> Result:
@@ -39,8 +42,17 @@ def run_case(case: Case, *, require_all: bool = False) -> Result:
         observation = lab.run(case.scenario, case.subject)
     except (NetworkError, SpawnError, TopologyError, ValueError) as error:
         return Result(case, _verdict(case, "error", str(error), time.monotonic() - started))
-    judged = replace(verdict.judge(case.scenario, observation), seconds=time.monotonic() - started)
-    return Result(case, judged, observation)
+    judged = verdict.judge(case.scenario, observation)
+    prediction = predict(case.scenario, case.subject) if agreement.comparable(case.scenario) else None
+    if prediction is not None:
+        judged = with_agreement(judged, agreement.compare(prediction, observation))
+    return Result(case, replace(judged, seconds=time.monotonic() - started), observation, prediction)
+
+
+def with_agreement(judged: Verdict, checks: Sequence[Check]) -> Verdict:
+    """Add what the comparison with the model gave; a difference fails the case, whatever else holds."""
+    outcome = "fails" if any(each.holds is False for each in checks) else judged.outcome
+    return replace(judged, checks=(*judged.checks, *checks), outcome=outcome)
 
 
 def _verdict(case: Case, outcome: str, reason: str, seconds: float = 0.0) -> Verdict:

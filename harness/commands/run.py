@@ -157,7 +157,8 @@ def _store(result: Result, out: Path | None) -> None:
     from canet.harness.record import directory_name, save
 
     case = result.case
-    save(out / directory_name(case.scenario.key, case.subject), case.scenario, result.observation, result.verdict)
+    place = out / directory_name(case.scenario.key, case.subject)
+    save(place, case.scenario, result.observation, result.verdict, result.prediction)
 
 
 def _capture(results: Sequence[Result], path: Path) -> None:
