@@ -20,6 +20,7 @@ from canet.harness import chart_svg, drawing_svg, record
 from canet.harness.conversation import conversation
 from canet.harness.observation import Observation, ProbeSeen
 from canet.harness.record import Record
+from canet.harness.report.model import foretell
 from canet.scenarios.model import Scenario
 
 OUTCOMES: Final = ("holds", "fails", "error", "skipped")
@@ -107,7 +108,7 @@ def page(records: Iterable[Record], base: Path | None = None, now: datetime | No
         drawing=lambda row: drawing_svg.svg(row.scenario),
         sequence=sequence,
         probes=probes,
-        predicted=predicted,
+        foretell=foretell,
         link=lambda run, name: link(run, name, base),
         themes=_themes(grouped),
     )
@@ -161,24 +162,6 @@ def _count(names: Iterable[str]) -> dict[str, int]:
     for each in names:
         found[each] = found.get(each, 0) + 1
     return found
-
-
-def predicted(prediction: Any) -> list[str]:
-    """Collect the sentences of a stored prediction, whatever its shape: texts of reasons, each once."""
-    found: dict[str, None] = {}
-
-    def walk(value: Any) -> None:
-        if isinstance(value, Mapping):
-            if isinstance(value.get("text"), str) and value["text"]:
-                found[value["text"]] = None
-            for each in value.values():
-                walk(each)
-        elif isinstance(value, Sequence) and not isinstance(value, str):
-            for each in value:
-                walk(each)
-
-    walk(prediction)
-    return list(found)
 
 
 def link(run: Record, name: str, base: Path | None) -> str:

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from typer.testing import CliRunner
 
 from canet.harness import record
 from canet.harness.observation import Check, Verdict
-from canet.harness.report import github, junit, page, results
+from canet.harness.report import github, junit, model, page, results
+from canet.netns.topology import Topology
 from tests.harness import talk
 
 OUTCOMES = {"asyncio": "holds", "trio": "fails", "rsrv": "error", "pcaspy": "skipped"}
@@ -36,8 +38,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
             scenario = talk.scenario(variant)
             verdict = talk.verdict(each.subject, each.outcome, variant)
             name = record.directory_name(scenario.key, each.subject)
-            reasons = {"hops": [{"text": "the firewall of other drops it"}]}
-            record.save(folder / name, scenario, talk.observation(each.subject, variant), verdict, reasons)
+            record.save(folder / name, scenario, talk.observation(each.subject, variant), verdict)
     return folder
 
 
@@ -144,13 +145,25 @@ def test_page_tells_everything(runs: Path) -> None:
         "ioc2 &lt;dropped&gt; it",
         "0.0.0.0:45001",
         "<dt>EPICS_CAS_INTF_ADDR_LIST</dt><dd>10.1.0.2</dd>",
-        "the firewall of other drops it",
+        "client sends to 10.1.0.255:5064.",
+        "<i>answered by</i>",
         "serving &lt;1&gt; PV",
         "2026-01-02 03:04 UTC",
         'aria-label="2 hold, 2 fail, 2 not judged, 2 skipped"',
     ):
         assert words in text
     assert text.index('id="statements-unicast-broken"') < text.index('id="statements-unicast-directed"')
+
+
+def test_model_and_run(runs: Path) -> None:
+    """The model tells each probe and client, and where the run differs; what it cannot do it says."""
+    run = record.load(next(runs.glob("*broken@trio")))
+    found = model.foretell(run)
+
+    assert [each.name for each in found.told] == ["broadcast", "libca"]
+    assert dict(found.told[1].facts)["searches"] == "10.1.0.255:5064"
+    assert found.agreed
+    assert model.foretell(replace(run, scenario=replace(run.scenario, topology=Topology()))).silent
 
 
 def test_empty_page() -> None:
