@@ -11,7 +11,7 @@ from pathlib import Path
 
 from canet.server.ioc.command import Parser, add_switches, complain, merged_macros, serve
 from canet.server.ioc.given import add_argument, add_file
-from canet.server.ioc.group import Group
+from canet.server.ioc.group import Group, host_of
 
 _EXAMPLES = """
 examples:
@@ -61,7 +61,7 @@ def load(arguments: argparse.Namespace) -> Group:
         from canet.server.database.build import add_to
 
         database = load_database(*arguments.db, macros=merged_macros(arguments), path=arguments.path)
-        add_to(group.host.directory, database, arguments.prefix)
+        add_to(host_of(group).directory, database, arguments.prefix)
     return group
 
 

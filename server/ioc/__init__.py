@@ -8,8 +8,8 @@
 ...     @temperature.putter
 ...     def set_temperature(self, value: float) -> float:
 ...         return round(value, 1)
->>> [pv.name for pv in Thermometer("lab:").pvs]
-['lab:temperature']
+>>> Thermometer("lab:").temperature
+<lab:temperature 20.0>
 
 ``main(Thermometer)`` makes a program of it; ``run(Thermometer("lab:"))`` serves it from a program of one's own.
 """
@@ -20,10 +20,10 @@ from canet.server.core.pv import Refused
 from canet.server.ioc.background import background
 from canet.server.ioc.command import main
 from canet.server.ioc.declare import Array, Declaration, pv, subgroup
-from canet.server.ioc.group import Group
+from canet.server.ioc.group import Group, stop
 from canet.server.ioc.hooks import scan, shutdown, startup
 from canet.server.ioc.host import IO
-from canet.server.ioc.run import run
+from canet.server.ioc.serving import run
 from canet.server.ioc.variable import ArrayVariable, Variable
 from canet.server.protocol.alarm import Condition, Severity
 
@@ -44,5 +44,6 @@ __all__ = [
     "scan",
     "shutdown",
     "startup",
+    "stop",
     "subgroup",
 ]

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from canet.server.io.driver import Addresses
-from canet.server.ioc.group import Group
-from canet.server.ioc.run import run
+from canet.server.ioc.group import Group, stop
+from canet.server.ioc.serving import run
 
 LOOPBACK: Mapping[str, str] = {
     "EPICS_CAS_INTF_ADDR_LIST": "127.0.0.1",
@@ -70,7 +70,7 @@ def background(
         if not failed:
             yield bound[0]
     finally:
-        group.stop()
+        stop(group)
         thread.join(timeout)
     if failed:
         raise failed[0]

@@ -13,8 +13,8 @@ from typing import Any, NoReturn
 from canet.server.backends import NAMES
 from canet.server.core.macros import MacroError, parse_macros
 from canet.server.io.driver import Addresses
-from canet.server.ioc.group import Group
-from canet.server.ioc.run import run
+from canet.server.ioc.group import Group, host_of
+from canet.server.ioc.serving import run
 
 
 class Parser(argparse.ArgumentParser):
@@ -114,10 +114,10 @@ def _greeting(group: Group, arguments: argparse.Namespace) -> Callable[[Addresse
 
     def greet(addresses: Addresses) -> None:
         if arguments.list_pvs:
-            print("\n".join(sorted(group.host.directory.pvs)))
+            print("\n".join(sorted(host_of(group).directory.pvs)))
         if not arguments.quiet:
             where = f"{', '.join(addresses.tcp)} (searches: {', '.join(addresses.udp)})"
-            print(f"{len(group.host.directory)} PVs served on {where} by {arguments.backend}", flush=True)
+            print(f"{len(host_of(group).directory)} PVs served on {where} by {arguments.backend}", flush=True)
 
     return greet
 

@@ -40,10 +40,11 @@ class Declaration(Generic[T]):
         self.first = value
         self.options = options
         self.kind = kind_of(value, options.get("states", ()), options.get("type"))
-        self.attribute = options.get("name", "")
+        self.member = options.get("name", "")
+        """What the class calls it, and its PV unless a name is given."""
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self.attribute = self.attribute or name
+        self.member = name
 
     @overload
     def __get__(self, group: None, owner: type) -> Self: ...
@@ -51,7 +52,7 @@ class Declaration(Generic[T]):
     def __get__(self, group: Group, owner: type) -> Variable[T]: ...
     def __get__(self, group: Group | None, owner: type) -> Self | Variable[T]:
         """Return the declaration from the class, the variable from an instance."""
-        return self if group is None else group.variable(self)
+        return self if group is None else group._variable(self)
 
     def putter(self, function: Callable[[S, T], R]) -> Callable[[S, T], R]:
         """Call a method with each value that a client writes, one at a time.
@@ -86,7 +87,7 @@ class Declaration(Generic[T]):
             ValueError, TypeError: What is declared does not fit together; the message begins with the PV's name.
         """
         options = self.options
-        name = expand(prefix + self.attribute, macros)
+        name = expand(prefix + options.get("name", self.member), macros)
         first = expand(self.first, macros) if isinstance(self.first, str) else self.kind.write(self.first)
         try:
             pv = PV(
@@ -119,7 +120,7 @@ class Array(Declaration[NDArray[Any]]):
     def __get__(self, group: Group, owner: type) -> ArrayVariable: ...
     def __get__(self, group: Group | None, owner: type) -> Self | ArrayVariable:
         """Return the declaration from the class, the variable from an instance."""
-        return self if group is None else group.variable(self)  # type: ignore[return-value]
+        return self if group is None else group._variable(self)  # type: ignore[return-value]
 
     def wrap(self, pv: PV, host: Host) -> ArrayVariable:
         """Return the variable of a PV."""
@@ -181,7 +182,7 @@ class Subgroup(Generic[G]):
         """Return the declaration from the class, the inner group from an instance."""
         if group is None:
             return self
-        found: G = group.inner(self)
+        found: G = group._subgroup(self)
         return found
 
 

@@ -37,7 +37,7 @@ def add_argument(group: Group, text: str) -> None:
         GivenError: It cannot be understood.
 
     >>> group = Group()
-    >>> add_argument(group, "lab:mode:enum=off,on"); add_argument(group, "lab:x=1.5"); group.pvs
+    >>> add_argument(group, "lab:mode:enum=off,on"); add_argument(group, "lab:x=1.5"); list(host_of(group).directory)
     [<PV lab:mode ENUM[1] 0>, <PV lab:x DOUBLE[1] 1.5>]
     """
     found = _GIVEN.fullmatch(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypeVar, Unpack
 
 from canet.server.core.pv import PV
@@ -54,12 +54,21 @@ class Group:
         members: dict[str, Any] = {}
         for base in reversed(cls.__mro__):
             members.update(vars(base))
-        cls._declarations = tuple(each for each in members.values() if isinstance(each, Declaration))
-        cls._subgroups = tuple(each for each in members.values() if isinstance(each, Subgroup))
+        declared = {name: each for name, each in members.items() if isinstance(each, Declaration | Subgroup)}
+        for name in declared:
+            if name in _RESERVED:
+                raise TypeError(
+                    f"{cls.__name__}.{name}: groups have a member of this name; call the attribute otherwise, and give"
+                    f" its PV the name by pv(…, name={name!r})"
+                )
+        cls._declarations = tuple(each for each in declared.values() if isinstance(each, Declaration))
+        cls._subgroups = tuple(each for each in declared.values() if isinstance(each, Subgroup))
         marks: dict[tuple[str, str, object], tuple[str, Mark]] = {}
         for base in reversed(cls.__mro__):
             for name, member in vars(base).items():
                 for found in marks_of(member):
+                    if found.declaration is not None:  # a derived class may have declared it anew
+                        found = replace(found, declaration=declared[found.declaration.member])
                     # A putter or getter of a derived class takes the place of its base's; other hooks add up.
                     single = found.when in ("getter", "putter")
                     marks[found.when, "" if single else name, found.declaration] = (name, found)
@@ -90,37 +99,19 @@ class Group:
         """
         return self._host.io
 
-    @property
-    def host(self) -> Host:
-        """What this group shares with all others of its tree."""
-        return self._host
-
-    @property
-    def pvs(self) -> list[PV]:
-        """All PVs, those of inner groups and dynamic ones too."""
-        return list(self._host.directory)
-
-    def variable(self, found: Declaration[T]) -> Variable[T]:
+    def _variable(self, found: Declaration[T]) -> Variable[T]:
         """Return the variable of a declaration."""
         return self._variables[found]
 
-    def inner(self, found: Subgroup[Any]) -> Any:
+    def _subgroup(self, found: Subgroup[Any]) -> Any:
         """Return the inner group of a declaration."""
         return self._inner[found]
 
-    def groups(self) -> Iterator[Group]:
+    def _groups(self) -> Iterator[Group]:
         """Yield this group, then all inner ones."""
         yield self
         for each in (*self._inner.values(), *self._attached):
-            yield from each.groups()
-
-    def hooks(self, when: When) -> Iterator[Hook]:
-        """Yield what is to be called at the start, periodically, or at the end, of this group and all inner ones."""
-        for group in self.groups():
-            for name, found in group._marks:
-                if found.when == when:
-                    variable = group._variables[found.declaration] if found.declaration is not None else None
-                    yield Hook(f"{type(group).__name__}.{name}", getattr(group, name), variable, found.period)
+            yield from each._groups()
 
     def add(
         self,
@@ -178,10 +169,6 @@ class Group:
         """Serve a PV no longer: its clients are told that it is gone; any thread may do so."""
         self._host.call(self._withdraw, variable.pv)
 
-    def stop(self) -> None:
-        """End the IOC as a signal would; any thread or hook may ask for it."""
-        self._host.call(self._host.stop)
-
     def _withdraw(self, pv: PV) -> None:
         self._host.directory.remove(pv.name)
         self._host.withdraw(pv)
@@ -201,3 +188,26 @@ class Group:
             return group(prefix, {**self.macros, **macros})
         finally:
             _OUTER.reset(token)
+
+
+_RESERVED = frozenset(dir(Group)) | {"prefix", "macros"}
+"""What attributes of groups must not be called."""
+
+
+def host_of(group: Group) -> Host:
+    """Return what a group shares with all others of its tree: the directory of their PVs, and the loop."""
+    return group._host
+
+
+def hooks_of(group: Group, when: When) -> Iterator[Hook]:
+    """Yield what is to be called at the start, periodically, or at the end, of a group and all inner ones."""
+    for each in group._groups():
+        for name, found in each._marks:
+            if found.when == when:
+                variable = each._variables[found.declaration] if found.declaration is not None else None
+                yield Hook(f"{type(each).__name__}.{name}", getattr(each, name), variable, found.period)
+
+
+def stop(group: Group) -> None:
+    """End the IOC that serves a group, as a signal would; any thread or hook may ask for it."""
+    group._host.call(group._host.stop)

@@ -18,7 +18,7 @@ from canet.server.core.pv import PV
 from canet.server.core.server import Server
 from canet.server.io.driver import Addresses, Driver
 from canet.server.io.seam import Backend, Event
-from canet.server.ioc.group import Group, Hook
+from canet.server.ioc.group import Group, Hook, hooks_of, host_of
 from canet.server.ioc.statistics import ServerStatistics
 
 log = logging.getLogger("canet.ioc")
@@ -56,9 +56,9 @@ def run(
     if interfaces:
         found["EPICS_CAS_INTF_ADDR_LIST"] = " ".join(interfaces)
     loop = make_backend(backend)
-    server = Server(group.host.directory, config=Config.from_environment(found))
+    server = Server(host_of(group).directory, config=Config.from_environment(found))
     if statistics is not None:
-        group.attach(ServerStatistics, statistics).source = lambda: server.statistics
+        group.attach(ServerStatistics, statistics).source = server.count
     if acf is not None:
         server.security = _security(Path(acf), {"P": group.prefix, **group.macros}, server.names)
     ioc = _Ioc(group, server, ready)
@@ -90,7 +90,7 @@ class _Ioc:
 
     async def main(self, backend: Backend) -> None:
         """Start, serve, end."""
-        host = self.group.host
+        host = host_of(self.group)
         host.started(backend)
         host.withdraw = self.server.withdraw
         driver = Driver(self.server, backend)
@@ -109,16 +109,16 @@ class _Ioc:
             if driver.stopping.is_set():
                 startup.cancel()
                 return
-            for hook in self.group.hooks("scan"):
+            for hook in hooks_of(self.group, "scan"):
                 backend.spawn(self._scan, backend, hook)
             await driver.serve(self.ready)
         finally:
-            for hook in self.group.hooks("shutdown"):
+            for hook in hooks_of(self.group, "shutdown"):
                 await self._call(hook)
             host.stopped()
 
     async def _start(self, begun: Event) -> None:
-        for hook in self.group.hooks("startup"):
+        for hook in hooks_of(self.group, "startup"):
             await self._call(hook)
         begun.set()
 
