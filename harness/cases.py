@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from canet.harness.participants import recipe
-from canet.scenarios.model import SUBJECTS, Scenario
+from canet.scenarios.model import SUBJECTS, Scenario, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,27 @@ def without_clients(scenario: Scenario) -> Scenario:
         clients=(),
         steps=tuple(each for each in scenario.steps if each.do != "client"),
         expectations=tuple(each for each in scenario.expectations if each.subject not in names),
+    )
+
+
+def with_clients(scenario: Scenario, implementations: Sequence[str]) -> Scenario:
+    """Return a scenario in which each client is played by several implementations, one after the other."""
+    known = {each.name: each for each in scenario.clients}
+    clients = {
+        name: tuple(replace(each, name=f"{name} by {kind}", implementation=kind) for kind in implementations)
+        for name, each in known.items()
+    }
+    steps: list[Step] = []
+    for step in scenario.steps:
+        if step.do == "client" and step.target in clients:
+            steps += [replace(step, target=each.name) for each in clients[step.target]]
+        else:
+            steps.append(step)
+    return replace(
+        scenario,
+        clients=tuple(each for group in clients.values() for each in group),
+        steps=tuple(steps),
+        expectations=tuple(each for each in scenario.expectations if each.subject not in known),
     )
 
 

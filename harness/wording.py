@@ -11,8 +11,18 @@ from canet.harness.verdict import answered
 Pick = Callable[[Shot], frozenset[str]]
 
 
-def probe_words(probe: ProbeSeen, servers: Sequence[str], pick: Pick = answered, verb: str = "answer") -> str:
-    """Say who answered (or what ``pick`` picks), for example ``exactly one of 3 answers; 20 source ports: 7/6/7``."""
+def probe_words(
+    probe: ProbeSeen, servers: Sequence[str], pick: Pick = answered, verbs: tuple[str, str] = ("answers", "answer")
+) -> str:
+    """Say who answered (or what ``pick`` picks), for example ``exactly one of 3 answers; over 20 source ports 7/6/7``.
+
+    Args:
+        probe: what was seen.
+        servers: all servers, in order.
+        pick: whom to count of each datagram.
+        verbs: what they do, for one and for several.
+    """
+    does, do = verbs
     rounds = [(shot.source, pick(shot)) for shot in probe.shots]
     if not rounds:
         return "nothing was sent"
@@ -23,22 +33,22 @@ def probe_words(probe: ProbeSeen, servers: Sequence[str], pick: Pick = answered,
     sources = len({source for source, _ in rounds})
     total = len(servers)
     if how_many == {0}:
-        return f"none of {total} {verb}s"
+        return f"none of {total} {does}"
     if how_many == {total} and total > 1:
-        return f"all {total} {verb}"
+        return f"all {total} {do}"
     if how_many == {1}:
         counts: Counter[str] = Counter(name for _, got in rounds for name in got)
         shares = "/".join(str(counts.get(name, 0)) for name in servers)
         if total == 1:
-            return f"the one server {verb}s"
+            return f"the one server {does}"
         if sources == 1:
             which = ", ".join(counts)
-            return f"exactly one of {total} {verb}s, {which} {max(counts.values())} times of {len(rounds)}"
+            return f"exactly one of {total} {does}, {which} {max(counts.values())} times of {len(rounds)}"
         if len(counts) == 1:
-            return f"always {next(iter(counts))} {verb}s, over {sources} source ports"
-        return f"exactly one of {total} {verb}s; over {sources} source ports {shares}"
+            return f"always {next(iter(counts))} {does}, over {sources} source ports"
+        return f"exactly one of {total} {does}; over {sources} source ports {shares}"
     if len({got for _, got in rounds}) == 1:
-        return f"{', '.join(sorted(rounds[0][1]))} {verb}"
+        return f"{', '.join(sorted(rounds[0][1]))} {do}"
     sizes = Counter(len(got) for _, got in rounds)
     return ", ".join(f"{size} of {total} {many} times" for size, many in sorted(sizes.items()))
 
