@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -37,6 +38,7 @@ class _Place:
         self._realm = realm
         self._opener = opener
         self._thread: Thread | None = None
+        self._lock = threading.Lock()
 
     @property
     def namespace(self) -> int:
@@ -49,8 +51,9 @@ class _Place:
         Calls to one host come one after the other. ``/proc/self/net`` shows the main thread's network: in the
         function read ``/proc/thread-self/net``.
         """
-        if self._thread is None:
-            self._thread = Thread(f"canet-{self.name}", self.namespace)
+        with self._lock:
+            if self._thread is None:
+                self._thread = Thread(f"canet-{self.name}", self.namespace)
         return self._thread.call(function, *args, **kwargs)
 
     def _close_thread(self) -> None:
@@ -111,9 +114,10 @@ class HostNamespace(_Place):
     @property
     def processes(self) -> HostProcesses:
         """The host's init process, started when it is first needed."""
-        if self._processes is None:
-            self._processes = self._make_processes(self.host, self.namespace)
-        return self._processes
+        with self._lock:
+            if self._processes is None:
+                self._processes = self._make_processes(self.host, self.namespace)
+            return self._processes
 
     def _kill(self) -> None:
         if self._processes is not None:

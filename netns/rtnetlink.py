@@ -48,7 +48,7 @@ _NEW: Final = NLM_F_CREATE | NLM_F_EXCL
 _ROUTE_TYPES: Final = {"unicast": 1, "blackhole": 6, "unreachable": 7, "prohibit": 8}
 _MAIN_TABLE, _PROTO_STATIC, _SCOPE_UNIVERSE, _SCOPE_LINK = 254, 4, 0, 253
 
-OPERSTATE_UNKNOWN, OPERSTATE_UP = 0, 6
+OPERSTATE_UP: Final = 6
 BR_STATE_FORWARDING: Final = 3
 
 
@@ -259,10 +259,13 @@ def port_is_forwarding(payload: bytes) -> tuple[int, bool]:
 
 
 def link_is_up(payload: bytes) -> tuple[int, bool]:
-    """Read one answer to :func:`links_request`: index, and whether it has a carrier and is up."""
+    """Read one answer to :func:`links_request`: index, and whether it is up, has a carrier and may send.
+
+    A new interface is ``unknown`` until the kernel has noticed its carrier, and sends nothing before.
+    """
     _family, _type, index, flags, _change = _LINK.unpack_from(payload)
     state = decode_attributes(payload[16:]).get(IFLA_OPERSTATE, b"\0")[0]
-    return index, bool(flags & IFF_UP) and state in (OPERSTATE_UNKNOWN, OPERSTATE_UP)
+    return index, bool(flags & IFF_UP) and state == OPERSTATE_UP
 
 
 MISSING: Final = frozenset({errno.EOPNOTSUPP, errno.ENODEV, errno.ENOENT})

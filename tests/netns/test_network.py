@@ -31,7 +31,7 @@ def test_a_broadcast_reaches_every_socket(network: Build) -> None:
 
 
 def test_a_unicast_reaches_one_socket_by_its_source_port(network: Build) -> None:
-    """Many source ports spread over the servers, each one stays with one."""
+    """Each of many datagrams reaches one server, and they spread over several."""
     net = network(lan())
     servers = [listener(net["server"]) for _ in range(3)]
     counts = []
@@ -48,7 +48,7 @@ def test_a_unicast_reaches_one_socket_by_its_source_port(network: Build) -> None
         each.close()
 
     assert sum(counts) == 20
-    assert all(counts)
+    assert sum(map(bool, counts)) > 1
 
 
 def test_a_socket_stays_in_its_host(network: Build) -> None:
@@ -95,7 +95,7 @@ def test_the_wire_sees_who_sends(network: Build) -> None:
         wire.settimeout(SECONDS)
         client.sendto(b"look", ("10.1.0.255", PORT))
         next_datagram(server)
-        seen = set()
+        seen: set[tuple[str, str]] = set()
         while len(seen) < 2:
             data, (name, _, kind, _, _) = wire.recvfrom(2048)
             place = net.ports.get(net.wire.call(socket.if_nametoindex, name))
