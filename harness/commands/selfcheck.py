@@ -62,10 +62,9 @@ def selfcheck(
     for reason, count in sorted(outcome.unbuildable.items()):
         typer.echo(f"{count} networks could not be built here: {reason}")
     typer.echo(f"rules touched: {len(touched)} of {len(wanted)}")
-    for each in wanted:
-        if each not in outcome.rules:
-            typer.echo(f"  not touched: {each}: {RULES[each].text}")
-    typer.echo(
-        f"{seconds:.1f} s, {outcome.cases / seconds:.0f} networks and {outcome.shots / seconds:.0f} shots a second"
-    )
+    for rule in wanted:
+        if rule not in outcome.rules:
+            typer.echo(f"  not touched: {rule}: {RULES[rule].text}")
+    rate = f"{outcome.cases / seconds:.0f} networks and {outcome.shots / seconds:.0f} shots a second"
+    typer.echo(f"{seconds:.1f} s, {rate}")
     raise typer.Exit(1 if outcome.differences else 0)

@@ -6,16 +6,16 @@ same, caproto to 255.255.255.255 whatever its interfaces are, and only if that h
 
 from __future__ import annotations
 
-from canet.harness.predict.addresses import interface_broadcasts, quad
+from collections.abc import Mapping
+
+from canet.harness.predict.addresses import quad
 from canet.harness.predict.exchange import World
 from canet.harness.predict.firewall import UDP, Packet, State
 from canet.harness.predict.network import LIMITED
 from canet.harness.predict.path import Flight
 from canet.harness.predict.prediction import BeaconPrediction
-from canet.harness.predict.servers import ServerState, _list, _resolved, interfaces_of
+from canet.harness.predict.servers import ServerState, address_list, canet_plan
 from canet.harness.predict.trace import Trace, address, reasons
-from canet.server.core.binding import plan
-from canet.server.core.config import Config
 
 BEACON_PORT = 5065
 
@@ -55,12 +55,12 @@ def destinations(server: ServerState) -> list[tuple[int, int, int]]:
     """Return source (0: by route), destination and port of each beacon that a server sends."""
     env, host = server.server.env, server.host
     if server.implementation == "canet":
-        config = _resolved(Config.from_environment(env, layout=server.server.layout), host)
-        found = plan(config, interfaces_of(host)).beacons
+        planned = canet_plan(server)
+        found = () if isinstance(planned, str) else planned[1].beacons
         return [(quad(each.source) or 0, quad(each.to.host) or 0, each.to.port) for each in found]
     if server.implementation == "caproto":
         port = _port(env, "EPICS_CAS_BEACON_PORT")
-        listed = _list(host, env.get("EPICS_CAS_BEACON_ADDR_LIST", ""), port)
+        listed = address_list(host, env.get("EPICS_CAS_BEACON_ADDR_LIST", ""), port)
         if not listed or env.get("EPICS_CAS_AUTO_BEACON_ADDR_LIST", "YES").lower() == "yes":
             listed.append((LIMITED, port))
         return [(0, to, number) for to, number in listed]
@@ -69,7 +69,7 @@ def destinations(server: ServerState) -> list[tuple[int, int, int]]:
     if server.implementation == "pcaspy":
         text = text or env.get("EPICS_CA_ADDR_LIST", "")
         auto = auto or env.get("EPICS_CA_AUTO_ADDR_LIST", "")
-    listed = _list(host, text, port)
+    listed = address_list(host, text, port)
     if not auto or auto.lower() == "yes":
         bound = {each.address for each in server.udp}
         for device in host.devices:
@@ -82,12 +82,9 @@ def destinations(server: ServerState) -> list[tuple[int, int, int]]:
     return [(0, to, number) for to, number in dict.fromkeys(listed)]
 
 
-def _port(env: object, *names: str) -> int:
+def _port(env: Mapping[str, str], *names: str) -> int:
     for each in names:
-        text = env.get(each, "")  # type: ignore[attr-defined]  # a mapping
+        text = env.get(each, "")
         if text.isdigit():
             return int(text)
     return BEACON_PORT
-
-
-__all__ = ["destinations", "interface_broadcasts", "predict_beacons"]

@@ -15,6 +15,8 @@ from canet.harness.predict.trace import Trace, address
 
 UDP_OVERHEAD = 28
 """Octets of the IP and UDP headers."""
+NOBODYS = -1
+"""User of a packet that no socket sent: rules about users do not match it."""
 RELAY_PORT = 5076
 """Source port that stands for a relay's own."""
 
@@ -225,7 +227,8 @@ def connect(
             return Connecting(None, None, "ENETUNREACH", False, (arrival.trace, "connect-lost", (address(to), port)))
         listening = world.tcp.get(arrival.host.name)
         listener = None if listening is None else listening.find(there.to, there.dport)
-        back = Packet(TCP, there.to, there.dport, there.source, there.sport, 60)
+        user = NOBODYS if listener is None else listener.uid
+        back = Packet(TCP, there.to, there.dport, there.source, there.sport, 60, uid=user)
         trace = (arrival.trace, "syn-ack", (arrival.host.name,))
         returned = Flight(world.network, state).send(arrival.host, back, trace)
         for final in returned.arrivals:

@@ -252,8 +252,6 @@ def _unclash(host: HostTables, state: State, packet: Packet, entry: Entry, trace
     other = state.tables.get(host.index, {}).get(entry.reply)
     if other is None or other is entry:
         return trace
-    if other.original == inverted(other.reply):
-        return trace
     port = ANY_PORT
     trace = (trace, "nat-clash", (host.name, packet.sport))
     entry.reply = (*entry.reply[:4], port)

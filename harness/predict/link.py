@@ -54,6 +54,9 @@ def neighbour(
     known = state.neighbours.get((device, hop))
     if known is not None:
         return [known], trace
+    unknown: Trace = (trace, "neighbour-gateway" if via_gateway else "neighbour-none", (device.label, hop))
+    if (device, hop) in state.waiting:
+        return [], unknown  # asked already; the next packets wait behind the first, and nobody asks anew for a second
     asker = _asker(device, hop, source)
     heard, trace = heard_by(device, "broadcast", trace)
     answers = []
@@ -68,17 +71,14 @@ def neighbour(
                 answers.append(each)
     if not answers:
         state.waiting.add((device, hop))
-        rule = "neighbour-gateway" if via_gateway else "neighbour-none"
-        return [], (trace, rule, (device.label, hop))
+        return [], unknown
     state.neighbours[device, hop] = answers[0]
     return answers[:1], trace
 
 
 def _asker(device: Device, hop: int, source: int) -> int:
-    """Choose the address that the ARP request is sent from (arp_announce 0)."""
-    if any(each.ip == source for each in device.addresses):
-        return source
-    return device.host.select_source(device, hop)
+    """Choose the address that the ARP request is sent from: the packet's own if the host has it (arp_announce 0)."""
+    return source if device.host.is_local(source) else device.host.select_source(device, hop)
 
 
 def _answers(device: Device, wanted: int, asker: int) -> bool:

@@ -149,6 +149,8 @@ class HostTables:
     nonlocal_bind: bool = False
     ephemeral: tuple[int, int] = (32768, 60999)
     files: dict[str, str] = field(default_factory=dict)
+    remembered: dict[object, object] = field(default_factory=dict)
+    """What was computed for this host before, by what it was computed from."""
 
     def lookup(self, address: int, device: Device | None = None) -> RouteEntry | None:
         """Find the route to an address: the local table first, then the longest prefix, then the smallest metric.

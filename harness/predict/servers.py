@@ -7,7 +7,7 @@ canet's own plan is the server's (:mod:`canet.server.core.binding`); rsrv follow
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 
 from canet.harness.participants.recipe import resolve as participant
@@ -19,7 +19,7 @@ from canet.harness.predict.network import LIMITED, LOOPBACK, Device, HostTables,
 from canet.harness.predict.sockets import TcpListener, UdpSocket, bind_address
 from canet.harness.predict.trace import Trace, address
 from canet.scenarios.model import WITNESS, Server
-from canet.server.core.binding import Interface, plan
+from canet.server.core.binding import Interface, Plan, plan
 from canet.server.core.config import Config, ConfigError, Endpoint
 
 MODELLED = ("canet", "rsrv", "caproto", "pcaspy", "occupant", "gateway", "nameserver", "relay", "repeater")
@@ -111,16 +111,31 @@ def interfaces_of(host: HostTables) -> list[Interface]:
     return found
 
 
+def canet_plan(state: ServerState) -> tuple[Config, Plan] | str:
+    """Return the settings and the sockets of one of our servers, or why it does not start; remembered by host."""
+    server, host = state.server, state.host
+    key = ("plan", server.layout, server.reuse, tuple(sorted(server.env.items())))
+    known = host.remembered.get(key)
+    if known is None:
+        try:
+            config = Config.from_environment(server.env, layout=server.layout, reuse=server.reuse)
+            config = _resolved(config, host)
+            known = config, plan(config, interfaces_of(host))
+        except ConfigError as error:
+            known = str(error)
+        host.remembered[key] = known
+    return known  # type: ignore[return-value]  # only this function stores under this key
+
+
 def _canet(world: World, state: ServerState, number: int) -> None:
     server = state.server
-    try:
-        config = Config.from_environment(server.env, layout=server.layout, reuse=server.reuse)
-    except ConfigError as error:
-        state.dead = str(error)
+    planned = canet_plan(state)
+    if isinstance(planned, str):
+        state.dead = planned
         return
-    config = _resolved(config, state.host)
-    state.ignored = frozenset(found for each in config.ignored if (found := quad(each)) is not None)
-    sockets = plan(config, interfaces_of(state.host))
+    config, sockets = planned
+    if config.ignored:
+        state.ignored = frozenset(found for each in config.ignored if (found := quad(each)) is not None)
     for search in sockets.searches:
         at = quad(search.bind.host)
         if at is None:
@@ -134,7 +149,7 @@ def _canet(world: World, state: ServerState, number: int) -> None:
             server.uid or 0,
             all_groups=False,
         )
-        if not _bind(world, state, udp) and not state.udp:
+        if not _bind(world, state, udp):
             continue
         for group, source in search.groups:
             _join(world, state.host, udp, quad(group) or 0, quad(source) or 0)
@@ -145,8 +160,6 @@ def _canet(world: World, state: ServerState, number: int) -> None:
 
 
 def _resolved(config: Config, host: HostTables) -> Config:
-    from dataclasses import replace
-
     def all_of(endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
         found = ((resolve_name(host, each.host), each.port) for each in endpoints)
         return tuple(Endpoint(address(at), port) for at, port in found if at is not None)
@@ -163,8 +176,8 @@ def _resolved(config: Config, host: HostTables) -> Config:
 def _rsrv(world: World, state: ServerState, number: int) -> None:
     env, host = state.server.env, state.host
     port = server_port(env, "EPICS_CAS_SERVER_PORT")
-    state.ignored = frozenset(at for at, _ in _list(host, env.get("EPICS_CAS_IGNORE_ADDR_LIST", ""), 0))
-    listed = _list(host, env.get("EPICS_CAS_INTF_ADDR_LIST", ""), port)
+    state.ignored = frozenset(at for at, _ in address_list(host, env.get("EPICS_CAS_IGNORE_ADDR_LIST", ""), 0))
+    listed = address_list(host, env.get("EPICS_CAS_INTF_ADDR_LIST", ""), port)
     groups = [at for at, _ in listed if is_multicast(at)]
     wanted = [pair for pair in listed if not is_multicast(pair[0])] or [(0, port)]
     if len(wanted) > 1 and any(at == 0 for at, _ in wanted):
@@ -189,8 +202,8 @@ def _rsrv(world: World, state: ServerState, number: int) -> None:
 def _pcas(world: World, state: ServerState, number: int) -> None:
     env, host = state.server.env, state.host
     port = server_port(env, "EPICS_CAS_SERVER_PORT")
-    state.ignored = frozenset(at for at, _ in _list(host, env.get("EPICS_CAS_IGNORE_ADDR_LIST", ""), 0))
-    wanted = _list(host, env.get("EPICS_CAS_INTF_ADDR_LIST", ""), port) or [(0, port)]
+    state.ignored = frozenset(at for at, _ in address_list(host, env.get("EPICS_CAS_IGNORE_ADDR_LIST", ""), 0))
+    wanted = address_list(host, env.get("EPICS_CAS_INTF_ADDR_LIST", ""), port) or [(0, port)]
     if not any(not device.loopback and device.up and device.addresses for device in host.devices):
         state.dead = "server isn't attached to a network - unable to continue"
         return
@@ -259,7 +272,8 @@ def _silent(_world: World, state: ServerState, _number: int) -> None:
 # --- what they have in common
 
 
-def _list(host: HostTables, text: str, port: int) -> list[tuple[int, int]]:
+def address_list(host: HostTables, text: str, port: int) -> list[tuple[int, int]]:
+    """Read a list as Base's libraries do: white space, ``host[:port]``; what does not resolve is skipped."""
     found: dict[tuple[int, int], None] = {}
     for word in text.split():
         name, _, number = word.partition(":")
@@ -326,7 +340,7 @@ def _listen(world: World, state: ServerState, addresses: list[int], port: int, n
         low, high = state.host.ephemeral
         port = low + 1 + (number * 1009) % (high - low)
     for at in usable:
-        listener = TcpListener(state.name, at, port, ephemeral)
+        listener = TcpListener(state.name, at, port, ephemeral, state.server.uid or 0)
         state.tcp.append(listener)
         listening.sockets.append(listener)
 

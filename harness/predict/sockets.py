@@ -136,6 +136,7 @@ class TcpListener:
     port: int
     ephemeral: bool = False
     """The port was chosen by the kernel or at random: its number is chance."""
+    uid: int = 0
 
 
 class Listening:
