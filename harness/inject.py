@@ -33,8 +33,8 @@ _SEARCH: Final = struct.Struct("!HHHHII")
 _STAMP: Final = struct.Struct("@qq")
 
 
-def batches(names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-    """Divide names so that each datagram stays within :data:`MOST` bytes; the first name (the witness) leads each.
+def batches(names: tuple[str, ...], most: int = MOST) -> tuple[tuple[str, ...], ...]:
+    """Divide names so that each datagram stays within ``most`` bytes; the first name (the witness) leads each.
 
     >>> [len(batch) for batch in batches(("witness", *(f"a:long:name:of:a:pv:{n}" for n in range(40))))]
     [25, 17]
@@ -42,7 +42,7 @@ def batches(names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
     first, rest, found = names[:1], list(names[1:]), []
     while True:
         batch, size = list(first), 16 + sum(_search_size(each) for each in first)
-        while rest and (size := size + _search_size(rest[0])) <= MOST:
+        while rest and (size := size + _search_size(rest[0])) <= most:
             batch.append(rest.pop(0))
         if rest and len(batch) == len(first):
             batch.append(rest.pop(0))  # Longer than allowed all alone: it goes as it is.
@@ -175,7 +175,7 @@ class Volley:
                 self._sent.append(_Sent(self._wanted(place), -1, self._names, 0, _reason(error)))
                 continue
             for _ in range(self.probe.repeat):
-                for names in batches(self._names):
+                for names in batches(self._names, self.probe.size):
                     self._shoot(put, source, names)
 
     def _shoot(self, put: Callable[[bytes], object], source: str, names: tuple[str, ...]) -> None:
@@ -310,7 +310,7 @@ class Volley:
             told = address.rsplit(":", 1)[0] if host == LIMITED or not int(host) else str(host)
             found.setdefault(place, (f"{told}:{port}", []))[1].append(name)
         for place, (announced, pvs) in found.items():
-            reply = Reply(time=stamp, server=None, address=address, announced=announced, pvs=tuple(pvs))
+            reply = Reply(time=stamp, server=None, address=address, announced=announced, pvs=tuple(pvs), size=len(data))
             self._sent[place].replies.append(reply)
 
     def _asked(self, listener: int, cid: int) -> tuple[int | None, str]:

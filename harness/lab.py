@@ -14,7 +14,7 @@ from canet.harness.observation import Event, Frame, Observation, ProbeSeen
 from canet.harness.outputs import Outputs
 from canet.harness.participants import recipe
 from canet.netns import Network
-from canet.scenarios.model import Client, Probe, Scenario, Step
+from canet.scenarios.model import WITNESS, Client, Probe, Scenario, Step
 
 FIRST_CID = 0x5EA00000
 """Clients count their channel ids from zero; ours must not look like theirs in a capture."""
@@ -219,8 +219,12 @@ def _announcements(probe: ProbeSeen) -> dict[str, object]:
         for reply in shot.replies:
             announced.setdefault(reply.server or "?", set()).add(reply.announced)
     every = [each for addresses in announced.values() for each in addresses]
+    replies = [reply for shot in probe.shots for reply in shot.replies]
     return {
         "announces": tuple(dict.fromkeys(every)),
+        "datagrams": len(probe.shots),
+        "names_answered": len({pv for reply in replies for pv in reply.pvs} - {WITNESS}),
+        "longest_reply_at_most": max((reply.size for reply in replies), default=0),
         "tcp_ports_differ": len(every) == len(set(every)) and "?" not in announced,
     }
 

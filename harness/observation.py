@@ -37,6 +37,8 @@ class Reply:
     announced: str
     """Where the client is told to connect, ``A:PORT``, after 255.255.255.255 is replaced by the source address."""
     pvs: tuple[str, ...]
+    size: int = 0
+    """Bytes of the datagram."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +123,8 @@ class Participant:
     """Bound UDP addresses ``A:PORT``, in the order of binding."""
     tcp: tuple[str, ...] = ()
     """Listening TCP addresses ``A:PORT``."""
+    shares: str | None = None
+    """How its search sockets share their port: ``SO_REUSEADDR and SO_REUSEPORT``, one of them, ``nothing``."""
     output: str = ""
     died: str | None = None
     """How it ended, if it ended before it was told to."""

@@ -142,6 +142,7 @@ def _probe(name: str, table: ProbeTable, net: Topology) -> Probe:
         source=None if table.source is None else network.ip(f"{key}.source", table.source),
         source_port=table.source_port,
         payload=table.payload,
+        size=table.size,
         connect=table.connect,
     )
 

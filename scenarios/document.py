@@ -225,6 +225,7 @@ class ProbeTable(Table):
     source: Annotated[str | None, Meta(description="Source address; as the kernel chooses if not given.")] = None
     source_port: Annotated[Port | None, Meta(description="First source port.")] = None
     payload: Annotated[str | None, Meta(description="Raw bytes in hexadecimal instead of searches.")] = None
+    size: Annotated[int, Meta(ge=64, le=65507, description="Bytes of one datagram at most.")] = 1024
     connect: Annotated[bool, Meta(description="Connect to each announced address and read the PV.")] = True
 
 

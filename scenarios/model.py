@@ -139,6 +139,8 @@ class Probe:
     """First source port; ``None``: as the kernel chooses."""
     payload: str | None = None
     """Raw bytes in hexadecimal instead of searches (malformed datagrams)."""
+    size: int = 1024
+    """Bytes of one datagram at most; names that do not fit go into the next one."""
     connect: bool = True
     """After the answers, connect to each announced address and read the PV."""
 

@@ -7,6 +7,7 @@ searches it answers and how late, whether it accepts connections, and whether it
 from __future__ import annotations
 
 import heapq
+import itertools
 import json
 import os
 import selectors
@@ -14,7 +15,7 @@ import signal
 import socket
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +25,14 @@ from canet.server.protocol.dbr import Native
 from canet.server.protocol.message import Message, Reader, read_datagram
 from canet.server.protocol.payload import encode
 
-BADCOUNT = eca.BADCOUNT
+IP_RECVERR = 11
+FLAWS: Mapping[str, Callable[[bytes], bool]] = {
+    "truncated": lambda data: sum(16 + len(each.payload) for each in read_datagram(data)) < len(data),
+    "empty": lambda data: not data,
+    "unnamed": lambda data: any(each.command == 6 and not _text(each.payload) for each in read_datagram(data)),
+    "unknown": lambda data: any(each.command > Command.SERVER_DISCONN for each in read_datagram(data)),
+}
+"""What a fragile server stumbles over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +54,16 @@ class Script:
     """False: its listening queue is full, so that connections are neither accepted nor refused."""
     reuse: bool = True
     """False: it does not share its UDP port."""
-    fixed_id: int = -1
-    """Each reply carries this search id instead of the one that was asked with."""
+    late: bool = False
+    """It answers each search only when the next datagram comes."""
+    fragile: str = ""
+    """What makes it stop reading searches for ever: words out of ``truncated`` (a message that is not all there),
+    ``empty`` (a datagram without bytes), ``unnamed`` (a search for no name), ``unknown`` (a command that does not
+    exist) and ``bounced`` (word that a reply could not be delivered)."""
+    remembers: bool = False
+    """It keeps every name that was ever searched for."""
+    leaks: bool = False
+    """It keeps the sockets of clients that have gone."""
 
 
 def serve(config: Mapping[str, Any]) -> None:
@@ -63,12 +79,17 @@ class Scripted:
     def __init__(self, script: Script, port: int) -> None:
         self.script = script
         self._asked: Counter[str] = Counter()
+        self._memory: list[object] = []
+        self._held: list[tuple[bytes, tuple[str, int]]] = []
         self._late: list[tuple[float, int, bytes, tuple[str, int]]] = []
+        self._order = itertools.count()
         self._selector = selectors.DefaultSelector()
         self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         if script.reuse:
             self._udp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self._udp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if "bounced" in script.fragile:
+            self._udp.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
         self._udp.bind(("0.0.0.0", port))
         self._tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -102,21 +123,45 @@ class Scripted:
         return fillers
 
     def _search(self, udp: socket.socket) -> None:
-        data, source = udp.recvfrom(65536)
+        try:
+            data, source = udp.recvfrom(65536)
+        except OSError:  # an earlier reply could not be delivered
+            self._give_up("an earlier reply could not be delivered")
+            return
+        for reply, to in self._held:
+            udp.sendto(reply, to)
+        self._held.clear()
+        if any(word in FLAWS and FLAWS[word](data) for word in self.script.fragile.split()):
+            self._give_up("the datagram is not understood")
+            return
         for message in read_datagram(data):
-            if message.command != Command.SEARCH:
-                continue
-            name = _text(message.payload)
-            self._asked[name] += 1
-            claimed = bool(self.script.claims) and name.startswith(self.script.claims)
-            if (name in self.script.pvs or claimed) and self._asked[name] >= self.script.answer_from:
-                number = message.p2 if self.script.fixed_id < 0 else self.script.fixed_id
-                body = self.script.minor.to_bytes(2, "big")
-                reply = Message(Command.SEARCH, self._tcp.getsockname()[1], 0, 0xFFFFFFFF, number, body).pack()
-                version = Message(Command.VERSION, count=self.script.minor).pack()
-                for _ in range(self.script.copies):
-                    when = time.monotonic() + self.script.delay
-                    heapq.heappush(self._late, (when, len(self._late), version + reply, source))
+            if message.command == Command.SEARCH:
+                self._searched(message, source)
+
+    def _give_up(self, why: str) -> None:
+        """End the search loop; circuits go on."""
+        print(f"no more searches are read: {why}", flush=True)
+        self._selector.unregister(self._udp)
+        self._udp.close()
+
+    def _searched(self, message: Message, source: tuple[str, int]) -> None:
+        script, name = self.script, _text(message.payload)
+        if script.remembers:
+            self._memory.append((name, source, time.monotonic()))
+        claimed = bool(script.claims) and name.startswith(script.claims)
+        if name not in script.pvs and not claimed:
+            return
+        self._asked[name] += 1
+        if self._asked[name] < script.answer_from:
+            return
+        body = script.minor.to_bytes(2, "big")
+        reply = Message(Command.SEARCH, self._tcp.getsockname()[1], 0, 0xFFFFFFFF, message.p2, body).pack()
+        data = Message(Command.VERSION, count=script.minor).pack() + reply
+        for _ in range(script.copies):
+            if script.late:
+                self._held.append((data, source))
+            else:
+                heapq.heappush(self._late, (time.monotonic() + script.delay, next(self._order), data, source))
 
     def _accept(self, tcp: socket.socket) -> None:
         stream, _ = tcp.accept()
@@ -133,7 +178,10 @@ class Scripted:
                 data = b""
             if not data:
                 self._selector.unregister(stream)
-                stream.close()
+                if self.script.leaks:
+                    self._memory.append(stream)
+                else:
+                    stream.close()
 
         self._selector.register(stream, selectors.EVENT_READ, ready)
 
@@ -176,7 +224,7 @@ class _Circuit:
         if count == 0 and self._script.minor >= 13:
             count = 1
         elif count == 0:
-            status = BADCOUNT  # variable-length arrays came with 4.13
+            status = eca.BADCOUNT  # variable-length arrays came with 4.13
         value = float(self._script.pvs[self._names[message.p1]])
         payload = encode(message.data_type, count, value, Native.DOUBLE) if status == eca.NORMAL else b""
         return Message(message.command, message.data_type, count, status, message.p2, payload).pack()
