@@ -255,6 +255,7 @@ class Crew:
                 env=dict(each.recipe.env),
                 udp=each.udp,
                 tcp=each.tcp,
+                shares=sockets.reuse(each.process.pid, each.search_ports) if each.process.poll() is None else None,
                 output=each.stream.text,
                 died=each.died,
             )

@@ -111,6 +111,8 @@ def _bindings(participants: Sequence[Participant]) -> str:
     by_sockets: dict[str, list[str]] = {}
     for each in participants:
         words = _hears(each) if each.udp else "no search socket"
+        if each.shares is not None:
+            words += f" with {each.shares}"
         by_sockets.setdefault(words, []).append(each.name)
     return "; ".join(f"{', '.join(names)} on {words}" for words, names in by_sockets.items())
 
@@ -138,7 +140,7 @@ def _kind(name: str) -> str:
 
 def _without_shares(words: str) -> str:
     """Leave out how chance shared the datagrams out: ``exactly one of 3 answers; over 20 source ports 7/6/7``."""
+    if words.startswith("exactly one") and " times of " in words:
+        return words.partition(", ")[0]
     head, _, tail = words.partition("; over ")
-    if not tail:
-        return words
-    return f"{head}; over {tail.rpartition(' ')[0]}"
+    return f"{head}; over {tail.rpartition(' ')[0]}" if tail else words

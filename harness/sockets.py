@@ -6,6 +6,7 @@ The tables are those of the network namespace of the *calling thread* (``/proc/t
 
 from __future__ import annotations
 
+import ctypes
 import os
 import socket
 import struct
@@ -132,3 +133,51 @@ def bound_by(held: frozenset[int], tables: Iterable[Socket]) -> Bound:
         udp=tuple(each for each in mine if each.proto == "udp" and each.port),
         tcp=tuple(each for each in mine if each.proto == "tcp" and each.state == LISTENING),
     )
+
+
+SYS_PIDFD_GETFD = 438
+"""The same number on all architectures that came after 5.6 (``unistd.h``); the standard library has no wrapper."""
+
+
+def reuse(pid: int, ports: frozenset[int]) -> str | None:
+    """Say how a process shares its UDP ports with others, by asking the kernel about its own sockets.
+
+    A duplicate of the descriptor is fetched (pidfd_getfd(2)) and asked (socket(7)).
+
+    Returns:
+        ``SO_REUSEADDR and SO_REUSEPORT``, one of them, ``nothing``; ``None`` if the process may not be asked.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    for each in family(pid):
+        try:
+            handle = os.pidfd_open(each)
+        except OSError:
+            continue
+        try:
+            for link in Path(f"/proc/{each}/fd").iterdir():
+                if (words := _reuse_of(libc, handle, int(link.name), ports)) is not None:
+                    return words
+        except OSError:
+            continue
+        finally:
+            os.close(handle)
+    return None
+
+
+def _reuse_of(libc: ctypes.CDLL, handle: int, number: int, ports: frozenset[int]) -> str | None:
+    copy = libc.syscall(SYS_PIDFD_GETFD, handle, number, 0)
+    if copy < 0:
+        return None
+    try:
+        sock = socket.socket(fileno=copy)
+    except OSError:  # not a socket
+        os.close(copy)
+        return None
+    with sock:
+        if sock.family != socket.AF_INET or sock.type != socket.SOCK_DGRAM or sock.getsockname()[1] not in ports:
+            return None
+        names = [
+            name for name in ("SO_REUSEADDR", "SO_REUSEPORT")
+            if sock.getsockopt(socket.SOL_SOCKET, getattr(socket, name))
+        ]  # fmt: skip
+        return " and ".join(names) or "nothing"
