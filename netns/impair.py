@@ -151,9 +151,9 @@ class Impairments:
             WIRE,
             [
                 rtnetlink.make_pair(bridge_port, f"r{place.port}", side, f"s{place.port}"),
-                rtnetlink.join_bridge(side, 0),
                 rtnetlink.join_bridge(place.port, 0, up=interface.plugged),
                 rtnetlink.join_bridge(bridge_port, place.bridge),
+                rtnetlink.join_bridge(side, 0),  # the last: it may send at once, and the other is waited for
                 rtnetlink.set_port(SetPort(namespace=WIRE, index=bridge_port, port=interface.port)),
             ],
         )

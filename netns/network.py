@@ -169,7 +169,7 @@ class Network:
         self._closed = False
         if preload:
             self._launch()
-        _allow_descriptors(4 * len(topology.hosts) + 64)
+        _allow_descriptors(8 * len(topology.hosts) + 256)
         self._opener = Thread("canet-opener")
         self._realm = Realm()
         self._impairments = Impairments(self._realm)

@@ -41,7 +41,11 @@ class Launcher:
         try:
             self._process = starter.call(self._start, theirs.fileno(), parent)
         except OSError as error:
-            raise SpawnError(f"the launcher cannot start: {error.strerror}; call canet.netns.enter() first") from error
+            if error.filename is None:
+                remedy = "call canet.netns.enter() first, or run as root"
+            else:
+                remedy = f"this user must be able to execute {error.filename}"
+            raise SpawnError(f"the launcher of host processes cannot start: {error.strerror}; {remedy}") from error
         finally:
             starter.close()
             theirs.close()
@@ -112,25 +116,27 @@ class Launcher:
         return fds[0]
 
     def close(self) -> None:
-        """Kill it, and with it every process of every host."""
+        """Kill it, and with it every process of every host; a fork of the controlling process leaves it alone."""
+        if self.owner != os.getpid():
+            return
         self._process.kill()
         self._process.wait()
         self._channel.close()
 
 
-_launcher: Launcher | None = None
+_launchers: list[Launcher] = []
+"""The last one serves; those before it were killed, or belong to the process that this one is a fork of."""
 _launcher_lock = threading.Lock()
 
 
 def launcher(preload: Sequence[str] = ()) -> Launcher:
     """Return this process's launcher, started when first needed, and let it import ``preload``."""
-    global _launcher  # noqa: PLW0603 - one for each process: it costs a third of a second
     with _launcher_lock:
-        if _launcher is None or _launcher.owner != os.getpid() or not _launcher.alive():
-            _launcher = Launcher()
-            atexit.register(_launcher.close)
-        _launcher.preload(preload)
-        return _launcher
+        if not _launchers or _launchers[-1].owner != os.getpid() or not _launchers[-1].alive():
+            _launchers.append(Launcher())
+            atexit.register(_launchers[-1].close)
+        _launchers[-1].preload(preload)
+        return _launchers[-1]
 
 
 def base_environment() -> dict[str, str]:
