@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Sequence
-from typing import Any
 
 from canet.harness.observation import Check
 from canet.harness.progress import mark
@@ -83,11 +81,3 @@ def summary(results: Sequence[Result]) -> str:
     words = {"holds": "hold", "fails": "fail", "error": "cannot be judged", "skipped": "skipped"}
     counts = {name: sum(1 for each in results if each.verdict.outcome == name) for name in words}
     return f"{len(results)} cases: " + ", ".join(f"{counts[name]} {words[name]}" for name in counts if counts[name])
-
-
-def plain(result: Result) -> dict[str, Any]:
-    """Return a result as plain values; the frames are left out."""
-    from canet.harness.record import encode
-
-    verdict: dict[str, Any] = json.loads(encode(result.verdict))
-    return {"id": result.case.id, **verdict}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -91,11 +89,17 @@ def run_scenarios(
 
         write(junit, [each.verdict for each in results])
     if as_json:
-        typer.echo(json.dumps([showing.plain(each) for each in results], indent=2, ensure_ascii=False))
+        from canet.harness.report.results import results as as_document
+
+        typer.echo(as_document(each.verdict for each in results), nl=False)
     else:
         typer.echo(showing.summary(results))
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        _annotate(results)
+        from canet.harness.report.github import commands
+
+        sources = {each.case.scenario.key: each.case.scenario.source for each in results}
+        for line in commands((each.verdict for each in results), sources):
+            typer.echo(line)
     raise typer.Exit(1 if run.failed(results) else 0)
 
 
@@ -173,14 +177,3 @@ def _capture(results: Sequence[Result], path: Path) -> None:
 
 def _name(record: Any, case: cases.Case) -> str:
     return str(record.directory_name(case.scenario.key, case.subject))
-
-
-def _annotate(results: Sequence[Result]) -> None:
-    """Say to GitHub's log which scenarios failed."""
-    for each in results:
-        if each.verdict.outcome in ("fails", "error"):
-            wrong = next((c for c in each.verdict.checks if c.holds is False), None)
-            message = each.verdict.reason or (
-                f"{wrong.subject} {wrong.measure}: expected {wrong.expected}, seen {wrong.seen}" if wrong else ""
-            )
-            sys.stdout.write(f"::error file={each.case.scenario.source},title={each.case.id}::{message}\n")
