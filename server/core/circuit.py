@@ -119,6 +119,7 @@ class Circuit:
     def process(self) -> None:
         """Act on what was received, until it ends or the client must wait."""
         buffer, position, end = self._rest, 0, len(self._rest)
+        self._rest = b""  # what handlers set off must not take the same messages again
         while end - position >= HEADER_SIZE and self.hungry:
             run = RUNS.get(buffer[position + 1]) if not buffer[position] else None
             if run is not None:
@@ -126,20 +127,20 @@ class Circuit:
                 if reached != position:
                     position = reached
                     continue
+            if buffer[position + 2] >= SMALL >> 8:
+                skip = self._oversized(buffer, position, end)
+                if skip:
+                    cut = min(skip, end - position)
+                    self._skip = skip - cut
+                    position += cut
+                    continue
             result = read_message(buffer, position, end)
             if isinstance(result, int):
-                if result <= SMALL or not self._oversized(buffer, position, end):
-                    break
-                cut = min(result, end - position)
-                self._skip = result - cut
-                position += cut
-                continue
+                break
             message, position = result
             self._handle(message)
-        if position == end:
-            self._rest = b""
-        elif position:
-            self._rest = buffer[position:]
+        if position < end:
+            self._rest = buffer[position:] if position else buffer
 
     @property
     def hungry(self) -> bool:
@@ -155,13 +156,17 @@ class Circuit:
 
     def drained(self) -> None:
         """Go on after bytes were sent: queued updates first, then requests that were left."""
+        self.release()
+        if self._rest and self.hungry:
+            self.process()
+
+    def release(self) -> None:
+        """Send updates that were queued, as far as there is room."""
         while self.waiting and not self.events_off and self.outbox.size < CONGESTED:
             identity, subscription = next(iter(self.waiting.items()))
             del self.waiting[identity]
             if subscription.release():
                 self.waiting[identity] = subscription
-        if self._rest and self.hungry:
-            self.process()
 
     def close(self, why: str) -> None:
         """Ask the driver to close after what is in the outbox."""
@@ -261,12 +266,14 @@ class Circuit:
             return
         handler(self, message)
 
-    def _oversized(self, buffer: bytes | bytearray, position: int, end: int) -> bool:
-        """Refuse a message that is larger than its kind can be; return whether it was refused."""
+    def _oversized(self, buffer: bytes | bytearray, position: int, end: int) -> int:
+        """Refuse a message that is larger than its kind can be; return its bytes, which are to be skipped, else 0."""
         command, size, data_type, count, p1, p2 = HEADER.unpack_from(buffer, position)
+        start = HEADER_SIZE
         if size == MARK:
             if end - position < EXTENDED_SIZE:
-                return False
+                return 0
+            start = EXTENDED_SIZE
             *_, size, count = EXTENDED.unpack_from(buffer, position)
         most = SMALL
         if command in (Command.WRITE, Command.WRITE_NOTIFY):
@@ -275,8 +282,7 @@ class Circuit:
                 most = max(SMALL, channel.pv.max_count * ITEM_SIZE[0] + EXTENDED_SIZE)
             most = min(most, self.server.max_payload)
         if size <= most:
-            return False
+            return 0
         message = Message(command, data_type, count, p1, p2)
-        text = f"payload of {size} bytes is larger than the {most} that are allowed here"
-        self.error(message, eca.TOLARGE, text)
-        return True
+        self.error(message, eca.TOLARGE, f"payload of {size} bytes is larger than the {most} that are allowed here")
+        return int(start + size)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from canet.server.protocol.commands import DO_REPLY, MINOR_VERSION, Command
 from canet.server.protocol.convert import decode_text
-from canet.server.protocol.message import HEADER, Message, read_datagram
+from canet.server.protocol.message import HEADER, Message, header, read_datagram
 
 if TYPE_CHECKING:
     from canet.server.core.circuit import Circuit
@@ -95,4 +95,4 @@ def answer_tcp(circuit: Circuit, message: Message) -> None:
         address, port = server.names.place(name) or (HERE, server.responder.port)
         circuit.send(HEADER.pack(Command.SEARCH, 0, port, 0, address, message.p2))
     elif message.data_type == DO_REPLY:
-        circuit.send(HEADER.pack(Command.NOT_FOUND, 0, DO_REPLY, message.count, message.p1, message.p2))
+        circuit.send(header(Command.NOT_FOUND, 0, DO_REPLY, message.count, message.p1, message.p2))

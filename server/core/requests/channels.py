@@ -44,7 +44,7 @@ def clear(circuit: Circuit, message: Message) -> None:
         circuit.error(message, eca.BADCHID, f"no channel has the server id {message.p1}")
         return
     forget(circuit, channel)
-    circuit.send(HEADER.pack(Command.CLEAR_CHANNEL, 0, message.data_type, message.count, message.p1, message.p2))
+    circuit.send(header(Command.CLEAR_CHANNEL, 0, message.data_type, message.count, message.p1, message.p2))
 
 
 def forget(circuit: Circuit, channel: Channel) -> None:

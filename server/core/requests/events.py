@@ -11,6 +11,7 @@ from canet.server.core.subscription import Chain, Subscription
 from canet.server.core.update import ALARM, LOG, PROPERTY, VALUE
 from canet.server.protocol import eca
 from canet.server.protocol.commands import Command
+from canet.server.protocol.dbr import CLASS_NAME
 from canet.server.protocol.message import Message, header
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def add(circuit: Circuit, message: Message) -> None:
 
         chain = parse(channel.filters)
     count = message.count or (0 if circuit.dynamic else pv.max_count)
+    if message.data_type == CLASS_NAME:
+        count = 1
     subscription = Subscription(circuit, channel, message.p2, message.data_type, count, mask, chain)
     circuit.subscriptions[message.p2] = subscription
     if channel.subscriptions is None:

@@ -10,7 +10,7 @@ from canet.server.core.encode import encode_update, payload_of
 from canet.server.protocol import eca
 from canet.server.protocol.commands import Command
 from canet.server.protocol.convert import ConversionError
-from canet.server.protocol.dbr import LAST_TYPE, PUT_ACKS, PUT_ACKT
+from canet.server.protocol.dbr import CLASS_NAME, LAST_TYPE, PUT_ACKS, PUT_ACKT
 from canet.server.protocol.message import HEADER, MARK, Message, header
 from canet.server.protocol.payload import payload_size
 
@@ -39,6 +39,11 @@ def read(circuit: Circuit, message: Message) -> None:
         text = f"{channel.pv.name} has no more than {channel.pv.max_count} elements, {message.count} were asked for"
         circuit.error(message, eca.BADCOUNT, text, channel.cid)
         return
+    size = payload_size(message.data_type, message.count or channel.pv.count)
+    if size > circuit.server.max_payload:
+        text = f"{size} bytes are more than EPICS_CA_MAX_ARRAY_BYTES={circuit.server.max_payload}"
+        circuit.error(message, eca.TOLARGE, text, channel.cid)
+        return
     if channel.pv.getter is None or not channel.readable:
         _reply(circuit, channel, message, eca.NORMAL if channel.readable else eca.NORDACCESS)
     else:
@@ -49,7 +54,7 @@ def _reply(circuit: Circuit, channel: Channel, message: Message, status: int) ->
     """Send the value, or zeros with the status that says why not (``read_reply``)."""
     pv = channel.pv
     dbr_type = message.data_type
-    count = message.count
+    count = 1 if dbr_type == CLASS_NAME else message.count
     payload = b""
     if status == eca.NORMAL:
         try:

@@ -8,7 +8,7 @@ from canet.server.core.search import answer_tcp
 from canet.server.protocol import eca
 from canet.server.protocol.commands import Command
 from canet.server.protocol.convert import decode_text
-from canet.server.protocol.message import HEADER, Message, padded
+from canet.server.protocol.message import Message, header, padded
 
 if TYPE_CHECKING:
     from canet.server.core.circuit import Circuit
@@ -30,17 +30,15 @@ def version(circuit: Circuit, message: Message) -> None:
 
 def echo(circuit: Circuit, message: Message) -> None:
     """Answer with the same."""
+    size = len(message.payload)
     circuit.send(
-        HEADER.pack(
-            Command.ECHO, (len(message.payload) + 7) & ~7, message.data_type, message.count, message.p1, message.p2
-        ),
-        padded(message.payload),
+        header(Command.ECHO, size, message.data_type, message.count, message.p1, message.p2), padded(message.payload)
     )
 
 
 def read_sync(circuit: Circuit, message: Message) -> None:
     """Answer, so that the client knows that all before was taken (``read_sync_action``)."""
-    circuit.send(HEADER.pack(message.command, 0, message.data_type, message.count, message.p1, message.p2))
+    circuit.send(header(message.command, 0, message.data_type, message.count, message.p1, message.p2))
 
 
 def events_off(circuit: Circuit, _message: Message) -> None:
@@ -51,7 +49,7 @@ def events_off(circuit: Circuit, _message: Message) -> None:
 def events_on(circuit: Circuit, _message: Message) -> None:
     """Send monitor updates again, first those that were held back."""
     circuit.events_off = False
-    circuit.drained()
+    circuit.release()
 
 
 def client_name(circuit: Circuit, message: Message) -> None:
