@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import ParamSpec, TypeVar
 
+from canet.netns.errors import NetworkError
 from canet.netns.syscalls import CLONE_NEWNET, setns, unshare
 
 P = ParamSpec("P")
@@ -37,6 +38,8 @@ class Thread:
     def __init__(self, name: str, namespace: int | None = None) -> None:
         self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._namespace = namespace
+        self._closed = False
+        self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
 
@@ -46,7 +49,11 @@ class Thread:
             del job  # its closure may hold sockets and descriptors
 
     def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a function in the thread and return what it returns, or raise what it raises."""
+        """Run a function in the thread and return what it returns, or raise what it raises.
+
+        Raises:
+            NetworkError: the thread was closed.
+        """
         if threading.current_thread() is self._thread:
             return function(*args, **kwargs)
         future: Future[T] = Future()
@@ -60,11 +67,16 @@ class Thread:
             except BaseException as error:
                 future.set_exception(error)
 
-        self._queue.put(job)
+        with self._lock:
+            if self._closed:
+                raise NetworkError(f"{self._thread.name} has ended: the network is closed")
+            self._queue.put(job)
         return future.result()
 
     def close(self) -> None:
         """End the thread after what it has to do; wait for it unless it is the caller."""
-        self._queue.put(None)
+        with self._lock:
+            self._closed = True
+            self._queue.put(None)
         if threading.current_thread() is not self._thread:
             self._thread.join(5.0)  # a job that never ends must not keep the caller

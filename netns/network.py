@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from canet.netns.alter import Alterations, carries
 from canet.netns.apply import Realm
 from canet.netns.change import Change
+from canet.netns.enter import only_one_user
 from canet.netns.errors import NetworkError, Unavailable
 from canet.netns.impair import Impairments
 from canet.netns.namespace import Thread
@@ -119,6 +120,13 @@ class HostNamespace(_Place):
                 self._processes = self._make_processes(self.host, self.namespace)
             return self._processes
 
+    def enter_command(self, *command: str) -> list[str]:
+        """Return the command that runs another one (a shell, by default) on this host, from any terminal."""
+        words = ["nsenter", f"--target={self.processes.pid}", "--net", "--pid", "--mount", "--uts"]
+        if only_one_user():
+            words[2:2] = ["--user", "--preserve-credentials"]
+        return [*words, *(command or ("sh",))]
+
     def _kill(self) -> None:
         if self._processes is not None:
             self._processes.kill()
@@ -167,6 +175,7 @@ class Network:
         self.plan: Plan = plan(topology)
         self._preload = tuple(preload)
         self._closed = False
+        self._changing = threading.Lock()
         if preload:
             self._launch()
         _allow_descriptors(8 * len(topology.hosts) + 256)
@@ -247,10 +256,11 @@ class Network:
         Raises:
             NetworkError: it does not fit this network, or the kernel refuses it.
         """
-        self.topology, back, files = self._opener.call(self._alterations.make, self.topology, change)
-        for each in files:
-            self[each.host].processes.set_file(each.path, each.text)
-        return back
+        with self._changing:
+            self.topology, back, files = self._opener.call(self._alterations.make, self.topology, change)
+            for each in files:
+                self[each.host].processes.set_file(each.path, each.text)
+            return back
 
     def _let_go(self) -> None:
         self._impairments.close()

@@ -7,11 +7,11 @@ processes inherit what it gave.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from canet.netns import Network, Topology, Unavailable, enter
+from canet.netns.enter import only_one_user
 
 _reason = ""
 try:
@@ -29,7 +29,7 @@ def _namespaces(request: pytest.FixtureRequest) -> None:
 @pytest.fixture
 def real_root() -> None:
     """Skip where only one user id exists."""
-    if Path("/proc/self/uid_map").read_text().split()[2] == "1":
+    if only_one_user():
         pytest.skip("needs root: an ordinary user's namespace has no second user id")
 
 

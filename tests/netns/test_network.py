@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from canet.netns import Address, Host, Interface, Network, NetworkError, Port, Route, Segment, Topology
+from canet.netns.change import AddAddress, LinkUp
 from tests.netns.lan import PORT, SECONDS, host, lan, listener, next_datagram, sender, with_interface
 
 Build = Callable[[Topology], Network]
@@ -343,3 +344,28 @@ def test_a_large_network_comes_up(network: Build) -> None:
         assert [next_datagram(each) for each in listeners] == [b"all"] * 10
         for each in listeners:
             each.close()
+
+
+def test_a_closed_network_says_so() -> None:
+    """Whoever comes too late gets an error, and does not wait for ever."""
+    net = Network(lan())
+    net.close()
+    for late in (net["client"].socket, lambda: net.change(LinkUp(host="client", interface="eth0"))):
+        with pytest.raises(NetworkError, match="the network is closed"):
+            late()
+
+
+def test_changes_from_several_threads_all_count(network: Build) -> None:
+    """No change is lost when two threads make one at the same time."""
+    net = network(lan())
+
+    def add(number: int) -> None:
+        net.change(AddAddress(host="client", interface="eth0", address=Address.parse(f"10.1.0.{number}/24")))
+
+    threads = [threading.Thread(target=add, args=(number,)) for number in range(10, 20)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+
+    assert len(net.topology.host("client").addresses) == 11

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from canet.netns import HostNamespace, Network, SpawnError, Topology
 from canet.netns.change import SetFile
+from canet.netns.enter import only_one_user
 from canet.netns.errors import NetworkError
 from canet.netns.process import Process, launcher
 from tests.netns.lan import PORT, SECONDS, host, lan, sender
@@ -319,6 +321,19 @@ def test_modules_are_there_before_the_fork() -> None:
         network["client"].spawn(argv=["true"])
     with Network(lan()) as network:
         assert network["client"].spawn(argv=["true"]).wait(SECONDS) == 0
+
+
+def test_a_host_can_be_entered_from_a_terminal(network: Build) -> None:
+    """The command that is shown to people leads into the host."""
+    net = network(lan())
+    command = net["server"].enter_command("hostname")
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    if only_one_user() and run.returncode:
+        # This test is in the user namespace already; a terminal is outside of it.
+        command = [word for word in command if word not in ("--user", "--preserve-credentials")]
+        run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+    assert (run.stdout, run.stderr) == ("server\n", "")
 
 
 def test_one_launcher_serves_all_networks() -> None:
