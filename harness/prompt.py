@@ -40,8 +40,7 @@ class Prompt(cmd.Cmd):
         """
         for host in self._lab.network.topology.hosts:
             addresses = ", ".join(f"{i.name} {a}" for i in host.interfaces for a in i.addresses) or "no address"
-            pid = self._lab.network[host.name].processes.pid
-            self._say(f"{host.name}: {addresses}; nsenter --target {pid} --net --pid --mount --uts -- sh")
+            self._say(f"{host.name}: {addresses}; {' '.join(self._lab.network[host.name].enter_command())}")
 
     def do_servers(self, _line: str) -> None:
         """Show the servers, their processes and sockets.

@@ -210,7 +210,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def entrance(bench: Workbench) -> Iterator[str]:
     """Yield a line for each host of a lab: how to enter it."""
     for host in bench.lab.network:
-        yield f"{host.name}: nsenter --target {host.processes.pid} --net --pid --mount --uts -- sh"
+        yield f"{host.name}: {' '.join(host.enter_command())}"
 
 
 # -- scenario files --------------------------------------------------------------------------------------------------
