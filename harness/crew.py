@@ -53,7 +53,9 @@ class Running:
     def search_ports(self) -> frozenset[int]:
         """The UDP ports on which it hears searches: its own setting, or 5064."""
         env = self.server.env
-        return frozenset({int(env.get("EPICS_CAS_SERVER_PORT") or env.get("EPICS_CA_SERVER_PORT") or 5064)})
+        # caproto's server reads EPICS_CA_SERVER_PORT alone (``server/common.py``).
+        own = None if self.recipe.implementation.startswith("caproto") else env.get("EPICS_CAS_SERVER_PORT")
+        return frozenset({int(own or env.get("EPICS_CA_SERVER_PORT") or 5064)})
 
 
 class Crew:
