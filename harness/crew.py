@@ -136,6 +136,10 @@ class Crew:
             each.died = f"ended {_how(status)} before it was ready; its last output: {each.stream.last(5) or 'none'}"
             self._note("died", each.name, each.died)
             return True
+        if each.recipe.fatal is not None and re.search(each.recipe.fatal, each.stream.text):
+            each.died = f"gave up before it was ready; its first output: {each.stream.text[:400]}"
+            self._note("died", each.name, each.died)
+            return True
         if time.monotonic() > each.deadline:
             each.died = f"was not ready in time; its last output: {each.stream.last(5) or 'none'}"
             self._note("not ready", each.name, each.died)

@@ -42,17 +42,26 @@ def send(lab: Lab, step: Step) -> None:
 
 
 def tcp(lab: Lab, step: Step) -> None:
-    """Connect, send bytes, and read until the server closes or ``seconds`` have passed.
+    """Connect, send bytes, and read until the server closes or ``seconds`` have passed; ``count`` times in turn.
 
-    Measures ``connects``, ``closes`` (the server closed the connection), ``bytes`` and ``commands`` (numbers of the
-    messages that came back).
+    With more than one, the next step begins when the server has nothing left to do. Measures (of the last one)
+    ``connects``, ``closes`` (the server closed the connection), ``bytes`` and ``commands`` (numbers of the messages
+    that came back).
     """
+    many = int(str(step.args.get("count", 1)))
+    for _ in range(many):
+        _exchange(lab, step)
+    if many > 1:
+        probing.rest(lab.crew, lab.barrier)
+
+
+def _exchange(lab: Lab, step: Step) -> None:
     args: dict[str, Any] = dict(step.args)
     where = str(args["address"]), int(args.get("port", PORT))
     deadline = time.monotonic() + float(args.get("seconds", SECONDS))
     received, connected, closed = b"", False, False
     with lab.network[str(args["host"])].socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
-        sock.settimeout(float(args.get("seconds", SECONDS)))
+        sock.settimeout(float(args.get("seconds", SECONDS)) or SECONDS)
         with contextlib.suppress(OSError):
             sock.connect(where)
             connected = True

@@ -41,7 +41,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     "beacons": Kind(None, ("host",), ("port", "count", "seconds")),
     "send": Kind(None, ("host", "address", "payload"), ("port", "count")),
-    "tcp": Kind(None, ("host", "address", "payload"), ("port", "seconds")),
+    "tcp": Kind(None, ("host", "address", "payload"), ("port", "seconds", "count")),
     "watch": Kind("clients"),
     "await": Kind("clients", ("event",), ("pv", "seconds", "searches", "text")),
     "leave": Kind("clients"),

@@ -57,6 +57,8 @@ class Recipe:
     uid: int | None = None
     ready: str | None = None
     """A regular expression in the output that says that it is ready; ``None``: its sockets do."""
+    fatal: str | None = None
+    """A regular expression in the output that says that it will never be ready, though its process lives on."""
     reports: bool = False
     """It writes JSON lines about itself (``ready``, ``datagram``) into its output: ours does."""
 
@@ -182,6 +184,7 @@ def _rsrv(server: Server, _backend: str, _trace: bool) -> Recipe:
         uid=server.uid,
         # Its sockets are there earlier, but until then it throws away what they receive (``cast_server.c``, ctlRun).
         ready="iocRun: All initialization complete",
+        fatal="can't proceed, suspending",
     )
 
 

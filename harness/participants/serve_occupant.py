@@ -1,8 +1,9 @@
-"""Hold ports without sharing them, and say nothing: a program that has nothing to do with Channel Access."""
+"""Hold ports without sharing them, and answer nothing: a program that has nothing to do with Channel Access."""
 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 from collections.abc import Mapping
@@ -29,4 +30,9 @@ def serve(config: Mapping[str, Any]) -> None:
         held.append(stream)
         tcp.append(f"0.0.0.0:{config['tcp']}")
     print("\n" + json.dumps({"event": "ready", "udp": udp, "tcp": tcp}), flush=True)
-    signal.sigwait({signal.SIGTERM, signal.SIGINT})
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    while True:
+        if config.get("udp"):
+            datagrams.recv(65536)  # reads like any program, and makes nothing of it
+        else:
+            signal.pause()

@@ -16,7 +16,8 @@ def serve(config: Mapping[str, Any]) -> None:
     """Load a database with the PVs of ``config`` and serve until SIGTERM.
 
     ``config``: ``pvs`` (name → value), optionally ``db`` (a database file to load as well), ``acf`` (an access
-    security file), ``macros``, and ``startup`` (lines for the IOC shell, run before the IOC starts).
+    security file), ``macros``, and ``startup`` (lines for the IOC shell, run before the IOC starts),
+    ``afterwards`` (a line for the IOC shell that is run when it has started).
     """
     import softioc  # noqa: F401  # loads base.dbd and registers the record types
     from epicscorelibs.ioc import iocshCmd
@@ -30,10 +31,12 @@ def serve(config: Mapping[str, Any]) -> None:
     if config.get("db"):
         dbLoadDatabase(str(config["db"]), None, str(config.get("macros", "")) or None)
     if config.get("acf"):
-        iocshCmd(f'asSetFilename("{config["acf"]}")')
+        iocshCmd(f'asSetFilename("{config["acf"]}")'.encode())
     for line in config.get("startup", ()):
-        iocshCmd(line)
+        iocshCmd(str(line).encode())
     iocInit()
+    if config.get("afterwards"):
+        iocshCmd(str(config["afterwards"]).encode())
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
     os._exit(0)  # the IOC's threads do not end by themselves
 

@@ -6,6 +6,7 @@ searches it answers and how late, whether it accepts connections, and whether it
 
 from __future__ import annotations
 
+import errno
 import heapq
 import itertools
 import json
@@ -110,7 +111,7 @@ class Scripted:
                 key.data(key.fileobj)
             while self._late and self._late[0][0] <= time.monotonic():
                 _when, _order, data, to = heapq.heappop(self._late)
-                self._udp.sendto(data, to)
+                self._reply(data, to)
 
     def _fill(self) -> list[socket.socket]:
         """Fill the listening queue with connections of our own, which nobody accepts (listen(2), backlog)."""
@@ -129,7 +130,7 @@ class Scripted:
             self._give_up("an earlier reply could not be delivered")
             return
         for reply, to in self._held:
-            udp.sendto(reply, to)
+            self._reply(reply, to)
         self._held.clear()
         if any(word in FLAWS and FLAWS[word](data) for word in self.script.fragile.split()):
             self._give_up("the datagram is not understood")
@@ -137,6 +138,13 @@ class Scripted:
         for message in read_datagram(data):
             if message.command == Command.SEARCH:
                 self._searched(message, source)
+
+    def _reply(self, data: bytes, to: tuple[str, int]) -> None:
+        try:
+            self._udp.sendto(data, to)
+        except OSError as error:
+            if self._udp.fileno() >= 0 and error.errno == errno.ECONNREFUSED:
+                self._give_up("an earlier reply could not be delivered")
 
     def _give_up(self, why: str) -> None:
         """End the search loop; circuits go on."""
