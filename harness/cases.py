@@ -63,11 +63,13 @@ def expand(name: str) -> tuple[str, ...]:
 
 def without_clients(scenario: Scenario) -> Scenario:
     """Return a scenario that only sends packets."""
-    names = {each.name for each in scenario.clients}
+    names: set[object] = {each.name for each in scenario.clients}
+    names |= {each.args["label"] for each in scenario.steps if each.target in names and "label" in each.args}
+    clients = {each.name for each in scenario.clients}
     return replace(
         scenario,
         clients=(),
-        steps=tuple(each for each in scenario.steps if each.do != "client"),
+        steps=tuple(each for each in scenario.steps if each.target not in clients),
         expectations=tuple(each for each in scenario.expectations if each.subject not in names),
     )
 
