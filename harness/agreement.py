@@ -27,17 +27,19 @@ def compare(prediction: Prediction, observation: Observation) -> tuple[Check, ..
     """Return a check for each measure that the prediction has of each probe and client that was run."""
     probes = {each.name: each for each in prediction.probes if each.modelled}
     clients = {each.name: each for each in prediction.clients if each.modelled}
+    mute = frozenset(each.name for each in observation.participants if not each.implementation.startswith("canet"))
     checks: list[Check] = []
     for probe in observation.probes:
         if probe.name in probes:
-            checks.extend(_probe(probes[probe.name], probe))
+            checks.extend(_probe(probes[probe.name], probe, mute))
     for client in observation.clients:
         if client.name in clients:
             checks.extend(_client(clients[client.name], client))
     return tuple(checks)
 
 
-def _probe(predicted: ProbePrediction, seen: ProbeSeen) -> Iterator[Check]:
+def _probe(predicted: ProbePrediction, seen: ProbeSeen, mute: frozenset[str]) -> Iterator[Check]:
+    """Yield the checks of a probe; ``mute`` servers do not say what they read: only an answer shows it."""
     if predicted.error is not None or any(shot.error for shot in seen.shots):
         errors = {shot.error for shot in seen.shots}
         yield _check(
@@ -60,7 +62,8 @@ def _probe(predicted: ProbePrediction, seen: ProbeSeen) -> Iterator[Check]:
             continue
         sure = predicted.sure.get(measure)
         if sure is not None:
-            yield _sets(seen.name, measure, sure, rounds, "datagram")
+            unseen = sure.always & mute if measure == "received" else frozenset[str]()
+            yield _sets(seen.name, measure, sure, [(source, got | unseen) for source, got in rounds], "datagram")
 
 
 def _client(predicted: ClientPrediction, seen: ClientSeen) -> Iterator[Check]:
