@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from canet.netns import Unavailable, enter
-from canet.netns import enter as _exported
 
 module = sys.modules["canet.netns.enter"]
 
@@ -59,7 +58,6 @@ def test_who_has_the_right_stays() -> None:
     enter()
 
     assert {link.name: os.readlink(link) for link in Path("/proc/self/ns").iterdir()} == before  # noqa: PTH115
-    assert _exported is enter
 
 
 def test_threads_are_named_as_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
