@@ -65,6 +65,7 @@ class Lab:
             for ear in self.ears.values():
                 self.at_end(ear.socket.close)
             self.crew = Crew(self.network, scenario.servers, self.subject, self.outputs, self.note)
+            self.at_end(self.crew.close)
             self.note("up", "network", f"{len(scenario.topology.hosts)} hosts")
             if self._start:
                 self.crew.start(each.name for each in scenario.servers if each.autostart)
@@ -187,6 +188,8 @@ class Lab:
             return tuple(each.name for each in scenario.topology.hosts if each.loopback)
         asking = {*(each.host for each in scenario.clients), *(each.host for each in scenario.probes)}
         hosts = dict.fromkeys(each.host for each in scenario.servers)
+        staying = {each.target for each in scenario.steps if each.do == "watch"}  # a repeater talks to them there
+        hosts |= dict.fromkeys(each.host for each in scenario.clients if each.name in staying)
         return tuple(name for name in hosts if name in asking and scenario.topology.host(name).loopback)
 
 

@@ -34,6 +34,13 @@ def cost(pid: int) -> dict[str, int]:
     return total
 
 
+def ports(lab: Lab, step: Step) -> None:
+    """Say who holds a UDP port on a host: ``sockets`` bound to it, and whether it is ``held`` at all."""
+    host, port = str(step.args["host"]), int(str(step.args["port"]))
+    bound = [each for each in lab.network[host].call(sockets.table, "udp") if each.port == port]
+    lab.measure(str(step.args.get("label", "ports")), held=bool(bound), sockets=len(bound))
+
+
 def measure(lab: Lab, step: Step) -> None:
     """Measure a server; with ``since`` (the label of an earlier measure) also what has been added since then.
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
+from typing import Protocol
 
 from canet.harness import frames
 from canet.harness.barrier import Barrier
@@ -38,7 +39,14 @@ class Shooting:
     """Server → what it reported to have read, while the probe ran."""
 
 
-def rest(crew: Crew, barrier: Barrier, drain: Callable[[], int] = lambda: 0, patience: float = PATIENCE) -> bool:
+class Resting(Protocol):
+    """Processes that can be asked whether they have anything left to do."""
+
+    def at_rest(self) -> Callable[[], bool]:
+        """Return a function that tells, at its call, whether nothing was done or to do since this one."""
+
+
+def rest(crew: Resting, barrier: Barrier, drain: Callable[[], int] = lambda: 0, patience: float = PATIENCE) -> bool:
     """Wait until nothing is on its way, queued or being worked on, anywhere.
 
     Each round: look who has run so far, let sentinel frames pass every path, and look again. If in a round no server

@@ -98,4 +98,5 @@ _ACTIONS: Mapping[str, Callable[[Lab, Step], None]] = {
     "announce": traffic.announce,
     "flood": traffic.flood,
     "measure": meters.measure,
+    "ports": meters.ports,
 }

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
-from canet.harness import probing
+from canet.harness import frames, probing, watching
 from canet.harness.client.search import datagrams
 from canet.scenarios.model import Step
 from canet.server.protocol.commands import MINOR_VERSION, Command
@@ -29,22 +29,40 @@ def beacon(number: int, port: int = 5064, address: str = "0.0.0.0") -> bytes:
 def announce(lab: Lab, step: Step) -> None:
     """Send beacons as a server would: ``numbers``, one each ``period`` seconds, from ``host`` to ``address``.
 
-    ``server`` is the ``A:PORT`` that they announce; a missing address means "where this comes from".
+    ``server`` is the ``A:PORT`` that they announce; a missing address means "where this comes from". ``gaps`` are the
+    pauses before the first beacons, where they differ from ``period``. Measures ``repeated_to``: how many clients got
+    them from a repeater on their host, over its loopback.
     """
     args: dict[str, Any] = dict(step.args)
     address, _, port = str(args.get("server", ":5064")).rpartition(":")
     target = str(args["address"]), int(args.get("port", 5065))
     period = float(args.get("period", 0.1))
     numbers = args.get("numbers") or range(int(args.get("count", 1)))
+    gaps = [*(args.get("gaps") or ()), *[period] * len(numbers)]
+    begun = len(lab.capture)
     with lab.network[str(args["host"])].socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-        due = time.monotonic()
-        for number in numbers:
+        due = time.monotonic() - float(gaps[0])
+        for number, gap in zip(numbers, gaps, strict=False):
+            due += float(gap)
             time.sleep(max(0.0, due - time.monotonic()))  # the period is the message
             sock.sendto(beacon(int(number), int(port), address or "0.0.0.0"), target)
-            due += period
-    lab.barrier.wait()
+    proven = watching.rest(lab)
+    told = _repeated(lab, begun, target[1])
+    lab.measure(str(args.get("label", "announce")), repeated_to=len(told), proven=proven)
     lab.note("announced", str(args["host"]), f"{len(numbers)} beacons to {target[0]}:{target[1]}")
+
+
+def _repeated(lab: Lab, begun: int, port: int) -> frozenset[str]:
+    """Return the ``A:PORT`` to which repeaters handed beacons on, over the loopback of their hosts."""
+    found = set()
+    for frame in lab.capture.frames(begun):
+        headers = frames.read(frame.data) if frame.interface == "lo" else None
+        if headers is None or headers.proto != "udp" or headers.to_port == port:
+            continue
+        if any(command == Command.RSRV_IS_UP for command, *_ in frames.messages(headers.payload)):
+            found.add(f"{frame.host} {headers.target}")
+    return frozenset(found)
 
 
 def names(count: int, first: int = 0) -> Iterator[tuple[int, str]]:

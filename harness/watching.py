@@ -10,18 +10,20 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from canet.harness import frames
+from canet.harness import frames, probing, sockets
 from canet.harness.crew import spawn
+from canet.harness.idle import activity
 from canet.harness.observation import ClientTry
 from canet.harness.outputs import Stream
 from canet.harness.participants.recipe import watch_recipe
 from canet.harness.tries import Tried
 from canet.netns.process import Process
 from canet.scenarios.model import Client, Step
+from canet.server.protocol.commands import Command
 
 if TYPE_CHECKING:
     from canet.harness.lab import Lab
@@ -116,6 +118,9 @@ def wait(lab: Lab, step: Step) -> None:
         if what == "search":
             times = searched()
             when = times[0] if times else None
+        elif what == "echo":
+            times = echo_times(lab, watch.client.host, since)
+            when = times[0] if times else None
         elif what == "says":
             import re
 
@@ -141,6 +146,39 @@ def wait(lab: Lab, step: Step) -> None:
         new_circuits=circuits(lab, watch.client.host, since),
     )
     lab.note(f"{what} {'seen' if when is not None else 'not seen'}", watch.client.name, f"{len(lab.capture) - begun}")
+
+
+class _Everyone:
+    """Servers and clients that stay, as :func:`canet.harness.probing.rest` asks them."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+
+    def _pids(self) -> list[int]:
+        staying = (each.process for each in self._lab.watches.values())
+        return [pid for each in staying if each.poll() is None for pid in sockets.family(each.pid)]
+
+    def at_rest(self) -> Callable[[], bool]:
+        servers, before = self._lab.crew.at_rest(), activity(self._pids())
+        return lambda: before is not None and servers() and activity(self._pids()) == before
+
+
+def rest(lab: Lab, patience: float = probing.PATIENCE) -> bool:
+    """Wait until nothing is on its way, or being worked on by servers or by clients that stay."""
+    return probing.rest(_Everyone(lab), lab.barrier, patience=patience)
+
+
+def echo_times(lab: Lab, host: str, since: float) -> list[float]:
+    """Return when a host asked over a circuit whether the other side is alive, since a time."""
+    found = []
+    for each in lab.capture.frames():
+        if each.time >= since and each.host == host and each.direction == "out":
+            headers = frames.read(each.data)
+            if headers is None or headers.proto != "tcp":
+                continue
+            if any(command == Command.ECHO for command, *_ in frames.messages(headers.payload)):
+                found.append(each.time)
+    return found
 
 
 def search_times(lab: Lab, host: str, since: float) -> list[float]:

@@ -157,6 +157,7 @@ class ServerTable(Table):
             "repeater",
             "occupant",
             "scripted",
+            "mrouter",
             "command",
         ]
         | None,
@@ -252,6 +253,7 @@ class StepTable(Table):
             "announce",
             "flood",
             "measure",
+            "ports",
         ],
         Meta(description="What happens."),
     ]
@@ -291,7 +293,7 @@ class StepTable(Table):
     seconds: Annotated[Seconds | None, Meta(description="How long it lasts at most.")] = None
     payload: Annotated[str | None, Meta(description="Bytes in hexadecimal for `send` and `tcp`.")] = None
     event: Annotated[
-        Literal["connected", "disconnected", "value", "search", "says"] | None,
+        Literal["connected", "disconnected", "value", "search", "echo", "says"] | None,
         Meta(description="What `await` waits for, of a client that `watch` has started."),
     ] = None
     pv: Annotated[str | None, Meta(description="The PV that `await` is about; all of the client's if not given.")] = (
@@ -306,6 +308,9 @@ class StepTable(Table):
         Meta(description="Sequence numbers of the beacons of `announce`."),
     ] = None
     period: Annotated[Seconds | None, Meta(description="Seconds between two beacons of `announce`.")] = None
+    gaps: Annotated[
+        list[Seconds] | None, Meta(description="Seconds before each beacon of `announce`, where they differ.")
+    ] = None
     server: Annotated[str | None, Meta(description="`A:PORT` that the beacons of `announce` tell.")] = None
     since: Annotated[str | None, Meta(description="Label of an earlier `measure` to compare with.")] = None
 

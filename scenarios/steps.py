@@ -45,13 +45,14 @@ KINDS: Mapping[str, Kind] = {
     "watch": Kind("clients"),
     "await": Kind("clients", ("event",), ("pv", "seconds", "searches", "text")),
     "leave": Kind("clients"),
-    "announce": Kind(None, ("host", "address"), ("port", "server", "numbers", "count", "period")),
+    "announce": Kind(None, ("host", "address"), ("port", "server", "numbers", "count", "period", "gaps")),
     "flood": Kind(None, ("host", "address"), ("port", "count")),
     "measure": Kind("servers", (), ("since",)),
+    "ports": Kind(None, ("host", "port")),
 }
 """``send`` puts raw bytes into a datagram, ``tcp`` into a connection; ``beacons`` listens, ``announce`` sends them;
 ``watch`` starts a client that stays, ``await`` asks it, ``leave`` kills it; ``flood`` searches for names that nobody
-serves; ``measure`` asks the kernel what a server costs."""
+serves; ``measure`` asks the kernel what a server costs, ``ports`` who holds a UDP port of a host."""
 
 FAULTS: Mapping[str, tuple[str, ...]] = {
     "up": ("interface",),

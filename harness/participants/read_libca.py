@@ -13,6 +13,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from canet.harness.participants.libca_messages import show_messages
+
 
 def numeric(name: str) -> str:
     """Return ``A:PORT`` for what libca calls the host of a channel: it prefers names to addresses."""
@@ -32,6 +34,7 @@ def read(config: Mapping[str, Any]) -> None:
     from epics import ca
 
     ca.initialize_libca()
+    _kept = show_messages(ca.libca)
     started = time.monotonic()
     deadline = started + float(config["timeout"])
     names = [str(name) for name in config["pvs"]]

@@ -21,6 +21,7 @@ SERVERS = (
     "repeater",
     "occupant",
     "scripted",
+    "mrouter",
     "command",
 )
 CLIENTS = ("libca", "caproto", "canet", "command")
@@ -38,6 +39,7 @@ OWN: dict[str, tuple[str, ...]] = {
     "repeater": ("canet.harness.participants.serve_repeater",),
     "occupant": ("canet.harness.participants.serve_occupant",),
     "scripted": ("canet.harness.participants.serve_scripted",),
+    "mrouter": ("canet.harness.participants.serve_mrouter",),
 }
 """Servers of the harness itself → the modules that the launcher imports for them; the first one has ``serve``."""
 
@@ -120,7 +122,7 @@ def parts_of(servers: Sequence[Server], clients: Sequence[Client], subject: str)
 
 def preload(servers: Sequence[Server], clients: Sequence[Client], subject: str) -> tuple[str, ...]:
     """Return the modules that the launcher should import before it forks these participants."""
-    modules: list[str] = []
+    modules = ["canet.harness.participants.gate"]
     for position, server in enumerate(servers):
         implementation, backend = resolve(server, subject, position)
         if implementation in ("canet", "nameserver", "gateway"):

@@ -8,11 +8,19 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def serve(config: Mapping[str, Any]) -> None:
-    """Serve ``pvs`` (name → value) until SIGTERM; ``backend`` is ``asyncio``, ``curio`` or ``trio``."""
+def prepare(config: Mapping[str, Any]) -> None:
+    """Import what takes time."""
+    import importlib
+
     backend = str(config.get("backend", "asyncio"))
     if backend == "curio":
         import canet.server.backends.curio  # noqa: F401  # supplies the names that curio misses on Python 3.12 and later
+    importlib.import_module(f"caproto.{backend}.server")
+
+
+def serve(config: Mapping[str, Any]) -> None:
+    """Serve ``pvs`` (name → value) until SIGTERM; ``backend`` is ``asyncio``, ``curio`` or ``trio``."""
+    backend = str(config.get("backend", "asyncio"))
     _do_without_limited_broadcast()
     from caproto import ChannelDouble, ChannelInteger, ChannelString
     from caproto.server import run

@@ -6,6 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 
+def prepare(_config: Mapping[str, Any]) -> None:
+    """Import what takes time."""
+    import pcaspy  # noqa: F401
+
+
 def serve(config: Mapping[str, Any]) -> None:
     """Serve ``pvs`` (name → value) until the process is ended."""
     from pcaspy import Driver, SimpleServer

@@ -6,6 +6,7 @@ import queue
 from collections.abc import Mapping
 from typing import Any
 
+from canet.harness.participants.libca_messages import show_messages
 from canet.harness.participants.tell import tell
 
 
@@ -18,6 +19,7 @@ def watch(config: Mapping[str, Any]) -> None:
     from epics import ca
 
     ca.initialize_libca()
+    _kept = show_messages(ca.libca)
     first: queue.SimpleQueue[str] = queue.SimpleQueue()
     names = [str(name) for name in config["pvs"]]
     channels: dict[str, Any] = {}
