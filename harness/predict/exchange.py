@@ -13,6 +13,7 @@ from canet.harness.predict.path import Arrival, Drop, Flight, Way, inject, trans
 from canet.harness.predict.sockets import Bound, Listening, TcpListener, UdpSocket
 from canet.harness.predict.trace import Trace, address
 
+ICMP = 1
 UDP_OVERHEAD = 28
 """Octets of the IP and UDP headers."""
 NOBODYS = -1
@@ -134,12 +135,21 @@ def deliver(
         name = arrival.host.name
         if not found:
             unheard.append(Delivery(arrival, (), (arrival.trace, rule, (address(there.to), there.dport, name))))
+            if not arrival.everyone:
+                _complain(world, state, arrival)
             continue
         owners = ", ".join(each.owner for each in found)
         deliveries.append(
             Delivery(arrival, found, (arrival.trace, rule, (address(there.to), there.dport, name, owners)))
         )
     return Delivered(flight.error, flight.source, deliveries, unheard, flight.drops)
+
+
+def _complain(world: World, state: State, arrival: Arrival) -> None:
+    """Send "port unreachable" (RFC 792): CA ignores it, but the hosts learn of each other as neighbours by it."""
+    asked = arrival.packet
+    packet = Packet(ICMP, asked.to, 0, asked.source, 0, 100, uid=NOBODYS)
+    Flight(world.network, state).send(arrival.host, packet, arrival.trace)
 
 
 def _relay(world: World, flight: Flight) -> None:
@@ -223,7 +233,7 @@ def connect(
         return Connecting(None, None, flight.error, False, flight.drops[-1].trace)
     for arrival in flight.arrivals:
         there = arrival.packet
-        if arrival.everyone:
+        if arrival.everyone or arrival.cast != "unicast":
             return Connecting(None, None, "ENETUNREACH", False, (arrival.trace, "connect-lost", (address(to), port)))
         listening = world.tcp.get(arrival.host.name)
         listener = None if listening is None else listening.find(there.to, there.dport)
@@ -233,7 +243,11 @@ def connect(
         returned = Flight(world.network, state).send(arrival.host, back, trace)
         for final in returned.arrivals:
             seen = final.packet
-            if final.host is host and (seen.source, seen.sport, seen.dport) == (to, port, sport):
+            if (
+                final.host is host
+                and final.cast == "unicast"
+                and (seen.source, seen.sport, seen.dport) == (to, port, sport)
+            ):
                 chance = there.chance or seen.chance
                 if listener is None:
                     return Connecting(

@@ -38,6 +38,8 @@ class Arrival:
     everyone: bool
     """As a broadcast or multicast: each matching UDP socket gets a copy."""
     trace: Trace
+    cast: str = "unicast"
+    """How the frame came: TCP takes nothing that was sent to all (tcp_v4_rcv)."""
 
 
 @dataclass(slots=True, eq=False)
@@ -105,6 +107,8 @@ def route_output(host: HostTables, packet: Packet, bound: Device | None) -> Way 
         else:
             if is_loopback(source) and host.lo.up:
                 bound = host.lo
+    if source and not host.is_local(source):
+        return "ENETUNREACH"
     if bound is not None and (to == LIMITED or is_multicast(to)):
         kind = "broadcast" if to == LIMITED else "multicast"
         return _checked(kind, bound, source or host.select_source(bound, 0), 0)
@@ -347,13 +351,13 @@ def _route_input(flight: Flight, device: Device, packet: Packet, cast: str, trac
         elif is_loopback(source) and not device.route_localnet:
             flight.drop(host, "martian-loopback", packet, (trace, "martian-loopback", (host.name, source)))
         else:
-            _accept(flight, device, packet, True, (trace, "multicast-joined", (device.label, to)))
+            _accept(flight, device, packet, True, cast, (trace, "multicast-joined", (device.label, to)))
         return
     if is_multicast(source) or source == LIMITED:
         flight.drop(host, "martian-source", packet, (trace, "martian-source", (host.name, source)))
         return
     if to == LIMITED:
-        _accept(flight, device, packet, True, (trace, "input-limited", (host.name,)))
+        _accept(flight, device, packet, True, cast, (trace, "input-limited", (host.name,)))
         return
     if (is_loopback(to) or is_loopback(source)) and not device.route_localnet:
         flight.drop(host, "martian-loopback", packet, (trace, "martian-loopback", (host.name, source)))
@@ -363,9 +367,9 @@ def _route_input(flight: Flight, device: Device, packet: Packet, cast: str, trac
         if device.bc_forwarding:
             _forward(flight, device, packet, entry, cast, (trace, "bc-forwarding", (host.name, to)))
         else:
-            _accept(flight, device, packet, True, (trace, "input-broadcast", (host.name, to)))
+            _accept(flight, device, packet, True, cast, (trace, "input-broadcast", (host.name, to)))
     elif entry is not None and entry.kind == "local":
-        _accept(flight, device, packet, False, (trace, "input-local", (host.name, to)))
+        _accept(flight, device, packet, False, cast, (trace, "input-local", (host.name, to)))
     elif not device.forwarding:
         rule = "input-no-broadcast" if cast == "broadcast" else "input-not-mine"
         flight.drop(host, rule, packet, (trace, rule, (host.name, to)))
@@ -395,7 +399,7 @@ def _source_valid(device: Device, source: int, trace: Trace) -> tuple[bool, Trac
     return True, (trace, "rp-filter-loose", (device.label, source))
 
 
-def _accept(flight: Flight, device: Device, packet: Packet, everyone: bool, trace: Trace) -> None:
+def _accept(flight: Flight, device: Device, packet: Packet, everyone: bool, cast: str, trace: Trace) -> None:
     host = device.host
     valid, trace = _source_valid(device, packet.source, trace)
     if not valid:
@@ -408,7 +412,7 @@ def _accept(flight: Flight, device: Device, packet: Packet, everyone: bool, trac
             return
         if host.tracked:
             firewall.confirm(host, flight.state, packet)
-    flight.arrivals.append(Arrival(host, device, packet, everyone, trace))
+    flight.arrivals.append(Arrival(host, device, packet, everyone, trace, cast))
 
 
 def _forward(flight: Flight, device: Device, packet: Packet, entry: RouteEntry, cast: str, trace: Trace) -> None:

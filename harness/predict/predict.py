@@ -124,19 +124,75 @@ def predict(scenario: Scenario, subject: str = "asyncio", *, why: bool = True) -
 
 
 def predict_probe(scene: Stage, probe: Probe, *, why: bool = True) -> ProbePrediction:
-    """Compute what comes of one datagram of a probe."""
+    """Compute what comes of each datagram of a probe; many names may need several."""
+    names = (WITNESS, *(probe.pvs or all_pvs(scene.scenario.servers)))
+    told = [_datagram(scene, probe, batch, why=why) for batch in batches(names, probe.size)]
+    first = told[0]
+    if len(told) == 1:
+        return first
+    sure = {key: _merged([each.sure[key] for each in told]) for key in first.sure}
+    return ProbePrediction(
+        name=probe.name,
+        received=sure["received"].outcome(),
+        answered=sure["answered"].outcome(),
+        connects=sure["connects"].outcome(),
+        replies=(min(each.replies[0] for each in told), max(each.replies[1] for each in told)),
+        reply_from=tuple(dict.fromkeys(at for each in told for at in each.reply_from)),
+        error=first.error,
+        sure=sure,
+        modelled=first.modelled,
+        reasons=tuple(dict.fromkeys(reason for each in told for reason in each.reasons)),
+    )
+
+
+def batches(names: Sequence[str], most: int) -> list[tuple[str, ...]]:
+    """Divide names among datagrams of at most ``most`` octets, the first name leading each, as probes do."""
+    first, rest = names[:1], list(names[1:])
+    found: list[tuple[str, ...]] = []
+    while True:
+        batch, size = list(first), datagram_size(first)
+        while rest and size + datagram_size((rest[0],)) - 16 <= most:
+            size += datagram_size((rest[0],)) - 16
+            batch.append(rest.pop(0))
+        if rest and len(batch) == len(first):
+            batch.append(rest.pop(0))
+        found.append(tuple(batch))
+        if not rest:
+            return found
+
+
+def datagram_size(names: Sequence[str]) -> int:
+    """Return the octets of a search datagram: version, and for each name a header and the name padded to eights."""
+    return 16 + sum(16 + len(each) // 8 * 8 + 8 for each in names)
+
+
+def _merged(sure: Sequence[Sure]) -> Sure:
+    """Join what holds for several datagrams into what holds for any of them."""
+    if all(each == sure[0] for each in sure):
+        return sure[0]
+    always = frozenset.intersection(*(each.always for each in sure))
+    everyone = frozenset().union(*(each.always | each.maybe for each in sure))
+    return Sure(always=always, maybe=everyone - always)
+
+
+def _datagram(scene: Stage, probe: Probe, names: Sequence[str], *, why: bool) -> ProbePrediction:
     world, state = scene.world, scene.memory
     host = world.network.hosts[probe.host]
-    names = (WITNESS, *(probe.pvs or all_pvs(scene.scenario.servers)))
     source = 0 if probe.source is None else int(probe.source)
     asker = Asker(host, source, probe.source_port or scene.port())
-    size = 16 + sum(16 + len(each) // 8 * 8 + 8 for each in names)
-    device = None if probe.interface is None else host.by_name[probe.interface]
-    ttl = 1 if int(probe.to) >> 28 == 14 else 64
     sent = deliver(
-        world, state, host, source, asker.port, int(probe.to), probe.port, size=min(size, 1024), ttl=ttl,
-        device=device, link_level=probe.level == "link",
-    )  # fmt: skip
+        world,
+        state,
+        host,
+        source,
+        asker.port,
+        int(probe.to),
+        probe.port,
+        size=datagram_size(names),
+        ttl=1 if int(probe.to) >> 28 == 14 else 64,
+        device=None if probe.interface is None else host.by_name[probe.interface],
+        link_level=probe.level == "link",
+    )
     answers = [] if probe.payload is not None else responses(world, state, scene.servers, sent, asker, names)
     cache: Cache = {}
     for each in answers:
@@ -145,8 +201,7 @@ def predict_probe(scene: Stage, probe: Probe, *, why: bool = True) -> ProbePredi
     back = [each for each in answers if each.reply.arrived]
     received = _received(scene, sent)
     answered = _chosen(sent, {(id(each.delivery), each.server.name) for each in back}, back)
-    reached = [each for each in back if each.reached is not None]
-    connects = _connects(sent, reached)
+    connects = _connects(sent, [each for each in back if each.reached is not None])
     return ProbePrediction(
         name=probe.name,
         received=received.outcome(),
@@ -297,7 +352,7 @@ def search(scene: Stage, client: Client, pvs: Sequence[str]) -> Search:
     host = world.network.hosts[client.host]
     searching = READERS.get(client.implementation, READERS["libca"])(client.name, host, client.env)
     asker = Asker(host, 0, port, client.uid or 0)
-    size = min(1024, 16 + sum(16 + len(each) // 8 * 8 + 8 for each in pvs))
+    size = min(1024, datagram_size(pvs))
     sent: list[tuple[Destination, Delivered]] = []
     for each in searching.destinations:
         ttl = 1 if each.address >> 28 == 14 else 64

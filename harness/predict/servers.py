@@ -22,7 +22,7 @@ from canet.scenarios.model import WITNESS, Server
 from canet.server.core.binding import Interface, Plan, plan
 from canet.server.core.config import Config, ConfigError, Endpoint
 
-MODELLED = ("canet", "rsrv", "caproto", "pcaspy", "occupant", "gateway", "nameserver", "relay", "repeater")
+MODELLED = ("canet", "rsrv", "caproto", "pcaspy", "occupant", "gateway", "nameserver", "relay", "repeater", "scripted")
 
 
 @dataclass(slots=True, eq=False)
@@ -79,6 +79,7 @@ def start_one(world: World, server: Server, subject: str, position: int, number:
         "gateway": _canet,
         "nameserver": _nameserver,
         "relay": _relay,
+        "scripted": _scripted,
         "repeater": _silent,
     }
     if implementation not in opener:
@@ -258,6 +259,18 @@ def _nameserver(world: World, state: ServerState, number: int) -> None:
         if found is not None:
             state.announces[words[0]] = found, int(port) if port.isdigit() else SERVER_PORT
     state.pvs |= frozenset(state.announces)
+
+
+def _scripted(world: World, state: ServerState, number: int) -> None:
+    """Serve as a well-behaved one does; what it does wrong, as written, is not modelled."""
+    port = server_port(state.server.env)
+    reuse = bool(state.server.options.get("reuse", True))
+    state.modelled = set(state.server.options) <= {"pvs", "minor", "reuse"}
+    udp = UdpSocket(state.name, 0, port, reuse, reuse, state.server.uid or 0)
+    if not _bind(world, state, udp):
+        state.dead = f"UDP port {port} is held by somebody who does not share it"
+        return
+    _listen(world, state, [0], port, number)
 
 
 def _relay(world: World, state: ServerState, _number: int) -> None:
