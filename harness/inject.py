@@ -8,6 +8,7 @@ addressed as :mod:`canet.harness.link` finds, while a UDP socket waits for the r
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import select
 import socket
@@ -136,6 +137,7 @@ class Volley:
         self.probe = probe
         self._net, self._topology, self._names, self._epoch = net, topology, names, epoch
         self._next_cid = first_cid
+        self._own: str | None = None
         self._listeners: list[socket.socket] = []
         self._link: socket.socket | None = None
         self._sent: list[_Sent] = []
@@ -252,16 +254,17 @@ class Volley:
     def _name(self, sock: socket.socket) -> str:
         """Name the socket's address; for an unbound one the address that the route chooses."""
         address, port = sock.getsockname()
-        if address != "0.0.0.0":
-            return f"{address}:{port}"
-        with self._net[self.probe.host].socket(socket.AF_INET, socket.SOCK_DGRAM) as route:
-            try:
+        return f"{self._routed() if address == '0.0.0.0' else address}:{port}"
+
+    def _routed(self) -> str:
+        """Ask the kernel once which address it sends from; ``0.0.0.0`` without a route, and the send will say why."""
+        if self._own is None:
+            with self._net[self.probe.host].socket(socket.AF_INET, socket.SOCK_DGRAM) as route:
                 route.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-                route.connect((str(self.probe.to), self.probe.port))
-                address = route.getsockname()[0]
-            except OSError:
-                pass  # The send says why.
-        return f"{address}:{port}"
+                with contextlib.suppress(OSError):
+                    route.connect((str(self.probe.to), self.probe.port))
+                self._own = str(route.getsockname()[0])
+        return self._own
 
     def drain(self, wait: float = 0.0) -> int:
         """Take in what has arrived, waiting up to ``wait`` seconds for the first; return how many datagrams."""
