@@ -8,13 +8,14 @@ import re
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from canet.harness import sockets
 from canet.harness.idle import activity
 from canet.harness.observation import Event, Participant
 from canet.harness.outputs import Outputs, Stream
 from canet.harness.participants.recipe import Recipe, server_recipe
+from canet.harness.sockets import Bound
 from canet.netns import HostNamespace, Network
 from canet.netns.process import Process
 from canet.scenarios.model import Server
@@ -42,7 +43,14 @@ class Running:
     """It was told to end."""
     died: str | None = None
     deadline: float = 0.0
-    inodes: frozenset[int] = frozenset()
+    held: Bound = field(default_factory=Bound)
+    """Its search sockets and listeners at the last look."""
+    bound: bool = False
+    """It has bound them all: the next server of its host may come."""
+    passed: bool = False
+    """The next one has been let go."""
+    gate: int | None = None
+    """The descriptor that a byte is written to when its turn has come; ``None``: it waits for nothing."""
 
     @property
     def name(self) -> str:
@@ -92,18 +100,22 @@ class Crew:
     def start(self, names: Iterable[str], seconds: float = READY_SECONDS) -> None:
         """Start servers; return when each is ready, has ended, or its time is over.
 
-        On one host they start one after the other, because the order in which sockets are bound matters; hosts do
-        not wait for each other.
+        On one host they bind their sockets one after the other, because that order matters; whatever they do before
+        they do side by side, and hosts do not wait for each other.
         """
-        waiting: dict[str, list[str]] = {}
+        waiting: dict[str, list[Running | str]] = {}
         for name in names:
-            waiting.setdefault(self._servers[name][1].host, []).append(name)
+            server = self._servers[name][1]
+            waiting.setdefault(server.host, []).append(name if server.command else self._launch(name))
         current: list[Running] = []
 
         def settled() -> bool:
             for each in [*current]:
-                if self._settle(each):
+                done = self._settle(each)
+                if done:
                     current.remove(each)
+                if (done or each.bound) and not each.passed:
+                    each.passed = True
                     self._next(waiting, each.server.host, current, seconds)
             return not current
 
@@ -111,9 +123,17 @@ class Crew:
             self._next(waiting, host, current, seconds)
         self._outputs.wait(settled, float("inf"), TICK)
 
-    def _next(self, waiting: dict[str, list[str]], host: str, current: list[Running], seconds: float) -> None:
+    def _next(self, waiting: dict[str, list[Running | str]], host: str, current: list[Running], seconds: float) -> None:
+        """Let the next server of a host bind its sockets."""
         if waiting[host]:
-            each = self._launch(waiting[host].pop(0))
+            each = waiting[host].pop(0)
+            if isinstance(each, str):
+                each = self._launch(each)
+            if each.gate is not None:
+                with contextlib.suppress(BrokenPipeError):  # it has ended already, which the next look will show
+                    os.write(each.gate, b"!")
+                os.close(each.gate)
+                each.gate = None
             each.deadline = time.monotonic() + seconds
             current.append(each)
 
@@ -153,16 +173,19 @@ class Crew:
                     each.udp, each.tcp = tuple(report.get("udp", ())), tuple(report.get("tcp", ()))
                     each.ready = True
             return
-        if each.recipe.ready is not None and not re.search(each.recipe.ready, each.stream.text, re.MULTILINE):
+        said = each.recipe.ready is not None and re.search(each.recipe.ready, each.stream.text, re.MULTILINE)
+        if each.bound and each.recipe.ready is not None and not said:
             return
-        bound = self._bound(each)
-        servers = tuple(s for s in bound.udp if s.port in each.search_ports)
-        if each.recipe.ready is not None or (servers and bound.tcp):
-            each.udp = sockets.Bound(udp=servers).udp_names
-            each.tcp = bound.tcp_names
-            each.ready = True
+        found = self._sockets(each)
+        listening = sockets.Bound(udp=tuple(s for s in found.udp if s.port in each.search_ports), tcp=found.tcp)
+        # It has bound them all when there are some and no more in the next look.
+        each.bound = bool(listening.udp and listening.tcp) and listening == each.held
+        each.held = listening
+        each.ready = bool(said) or (each.bound and each.recipe.ready is None)
+        if each.ready:
+            each.udp, each.tcp = listening.udp_names, listening.tcp_names
 
-    def _bound(self, each: Running) -> sockets.Bound:
+    def _sockets(self, each: Running) -> sockets.Bound:
         held = sockets.inodes(sockets.family(each.process.pid))
         return sockets.bound_by(held, [*each.host.call(sockets.table, "udp"), *each.host.call(sockets.table, "tcp")])
 
@@ -251,6 +274,13 @@ class Crew:
         host = self._network.topology.host(each.server.host)
         return any(str(address.ip) == ip for address in host.addresses)
 
+    def close(self) -> None:
+        """Close the gates of servers that never came to their turn."""
+        for each in self:
+            if each.gate is not None:
+                os.close(each.gate)
+                each.gate = None
+
     def participants(self) -> tuple[Participant, ...]:
         """Return what is known of each server, for the record."""
         return tuple(
@@ -270,17 +300,37 @@ class Crew:
 
 
 def launch(host: HostNamespace, server: Server, recipe: Recipe, outputs: Outputs) -> Running:
-    """Start the process of a recipe on a host; what it prints goes to a stream of its own."""
+    """Start the process of a recipe on a host; what it prints goes to a stream of its own.
+
+    A server that is a function waits at a gate, see :mod:`canet.harness.participants.gate`.
+    """
     stream, write = outputs.open(server.name)
     try:
-        process = spawn(host, recipe, write)
+        if recipe.target is None:
+            process, gate = spawn(host, recipe, write), None
+        else:
+            wait, gate = os.pipe()
+            try:
+                process = host.spawn(
+                    target="canet.harness.participants.gate:run",
+                    args=(recipe.target, dict(recipe.config)),
+                    env=recipe.env,
+                    uid=recipe.uid,
+                    output=write,
+                    stdin=wait,
+                )
+            except BaseException:
+                os.close(gate)
+                raise
+            finally:
+                os.close(wait)
     finally:
         os.close(write)
-    return Running(server=server, recipe=recipe, host=host, process=process, stream=stream)
+    return Running(server=server, recipe=recipe, host=host, process=process, stream=stream, gate=gate)
 
 
 def spawn(host: HostNamespace, recipe: Recipe, output: int) -> Process:
-    """Start the process of a recipe on a host."""
+    """Start the process of a recipe on a host at once."""
     if recipe.target is None:
         return host.spawn(argv=recipe.argv, env=recipe.env, cwd=recipe.cwd, uid=recipe.uid, output=output)
     return host.spawn(target=recipe.target, args=(dict(recipe.config),), env=recipe.env, uid=recipe.uid, output=output)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -213,7 +214,7 @@ def _pcaspy(server: Server, _backend: str, _trace: bool) -> Recipe:
 def _command(server: Server, _backend: str, _trace: bool) -> Recipe:
     return Recipe(
         implementation="command",
-        argv=server.command,
+        argv=_words(server.command),
         cwd=server.cwd,
         env=server.env,
         uid=server.uid,
@@ -265,7 +266,7 @@ def client_recipe(client: Client, pvs: Sequence[str]) -> Recipe:
     """
     config = {"pvs": list(pvs), "timeout": client.timeout, **client.options}
     if client.implementation == "command":
-        return Recipe(implementation="command", argv=client.command, env=client.env, uid=client.uid)
+        return Recipe(implementation="command", argv=_words(client.command), env=client.env, uid=client.uid)
     if client.implementation not in CLIENTS:
         raise ValueError(f"client {client.name}: {client.implementation!r} is none of {', '.join(CLIENTS)}")
     return Recipe(
@@ -285,7 +286,7 @@ def watch_recipe(client: Client, pvs: Sequence[str]) -> Recipe:
         ValueError: the implementation cannot.
     """
     if client.implementation == "command":
-        return Recipe(implementation="command", argv=client.command, env=client.env, uid=client.uid)
+        return Recipe(implementation="command", argv=_words(client.command), env=client.env, uid=client.uid)
     if client.implementation not in WATCHERS:
         raise ValueError(f"client {client.name}: only {', '.join(WATCHERS)} and command can stay, for a step 'watch'")
     return Recipe(
@@ -296,6 +297,11 @@ def watch_recipe(client: Client, pvs: Sequence[str]) -> Recipe:
         uid=client.uid,
         reports=True,
     )
+
+
+def _words(command: Sequence[str]) -> tuple[str, ...]:
+    """Return a command line; ``{python}`` stands for the Python that runs the lab, which has canet and its peers."""
+    return tuple(word.replace("{python}", sys.executable) for word in command)
 
 
 def all_pvs(servers: Sequence[Server]) -> tuple[str, ...]:

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def serve(config: Mapping[str, Any]) -> None:
-    """Load a database with the PVs of ``config`` and serve until SIGTERM.
+def prepare(config: Mapping[str, Any]) -> None:
+    """Load a database with the PVs of ``config``; nothing is bound yet.
 
     ``config``: ``pvs`` (name → value), optionally ``db`` (a database file to load as well), ``acf`` (an access
     security file), ``macros``, and ``startup`` (lines for the IOC shell, run before the IOC starts),
@@ -21,7 +21,7 @@ def serve(config: Mapping[str, Any]) -> None:
     """
     import softioc  # noqa: F401  # loads base.dbd and registers the record types
     from epicscorelibs.ioc import iocshCmd
-    from softioc.imports import dbLoadDatabase, iocInit
+    from softioc.imports import dbLoadDatabase
 
     text = database(config.get("pvs", {}))
     memory = os.memfd_create("pvs.db")  # a file that has no name and leaves nothing behind
@@ -34,6 +34,13 @@ def serve(config: Mapping[str, Any]) -> None:
         iocshCmd(f'asSetFilename("{config["acf"]}")'.encode())
     for line in config.get("startup", ()):
         iocshCmd(str(line).encode())
+
+
+def serve(config: Mapping[str, Any]) -> None:
+    """Start the IOC that was prepared, and serve until SIGTERM."""
+    from epicscorelibs.ioc import iocshCmd
+    from softioc.imports import iocInit
+
     iocInit()
     if config.get("afterwards"):
         iocshCmd(str(config["afterwards"]).encode())
