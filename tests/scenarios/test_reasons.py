@@ -1,0 +1,70 @@
+"""No scenario passes for the wrong reason: with its decisive setting turned back, each fix fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from canet.harness import lab, verdict
+from canet.harness.cases import Case, lacking
+from canet.scenarios import library
+from canet.scenarios.model import Scenario, implementation_of
+from tests.harness.places import need_namespaces
+
+
+@pytest.fixture(autouse=True)
+def _namespaces() -> None:
+    need_namespaces()
+
+
+def fixes() -> Iterator[tuple[Scenario, Scenario]]:
+    """Yield each healthy variant of a broken scenario, with the broken base."""
+    base = library.all_scenarios()[0]
+    for each in library.all_scenarios():
+        if each.id != base.id:
+            base = each
+        elif base.cause and not each.cause and each is not base:
+            yield base, each
+
+
+def turned_back(base: Scenario, fix: Scenario) -> Scenario:
+    """Return a fix that is set up like the broken base again, and still expects success."""
+    before = {each.name: each for each in base.clients}
+    names = {*(s.name for s in base.servers), *(c.name for c in fix.clients), *(p.name for p in fix.probes)}
+    steps = base.steps if all(each.target is None or each.target in names for each in base.steps) else fix.steps
+    labels = {each.args.get("label") for each in steps}
+    if any(each.args.get("label") not in labels for each in fix.steps) or any(
+        each.do == "probe" and each not in steps for each in fix.steps
+    ):
+        steps = fix.steps
+    return replace(
+        fix,
+        topology=base.topology,
+        servers=base.servers,
+        clients=tuple(before.get(each.name, each) for each in fix.clients),
+        steps=steps,
+    )
+
+
+FIXES = list(fixes())
+
+
+@pytest.mark.parametrize(("base", "fix"), FIXES, ids=[fix.key for _base, fix in FIXES])
+def test_a_fix_fails_without_its_decisive_setting(base: Scenario, fix: Scenario) -> None:
+    """What cures is what the variant says, for at least one of the implementations that it speaks about."""
+    undone = turned_back(base, fix)
+    first = {implementation_of(subject): subject for subject in reversed(fix.subjects)}
+    skips, seen = list[str](), list[str]()
+    for subject in (first[name] for name in dict.fromkeys(map(implementation_of, fix.subjects))):
+        if (missing := lacking(Case(undone, subject))) is not None:
+            skips.append(missing)
+            continue
+        judged = verdict.judge(undone, lab.run(undone, subject))
+        if judged.outcome == "fails":
+            return
+        seen.append(f"{subject}: {judged.outcome} {judged.reason}".strip())
+    if not seen:
+        pytest.skip("; ".join(skips))
+    pytest.fail(f"{fix.key} set up like {base.key} does not fail, so it proves nothing ({'; '.join(seen)})")
