@@ -146,9 +146,10 @@ class Alterations:
         place = self._place(host, name)
         port = self.impairments.relayed_port(host, name, place)
         # Both ends: a host whose carrier came back sends nothing before the kernel has noticed it there, too.
-        self.realm.await_links(host, {place.index}, deadline)
+        words = f"host {host} interface {name}"
+        self.realm.await_links(host, {place.index: words}, deadline)
         if port is not None:
-            self.realm.await_ports({port}, deadline)
+            self.realm.await_ports({port: words}, deadline)
 
 
 def carries(topology: Topology, interface: Interface) -> bool:

@@ -9,7 +9,7 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Final
 
@@ -159,22 +159,25 @@ class Realm:
         if refused:
             raise NetworkError(f"firewall of host {step.namespace}: " + "; ".join(map(str, refused)))
 
-    def await_ports(self, ports: set[int], deadline: float) -> None:
+    def await_ports(self, ports: Mapping[int, str], deadline: float) -> None:
         """Return when all these bridge ports are up and forward frames.
 
+        Args:
+            ports: index of a port → whose it is, for the error.
+            deadline: on the clock of ``time.monotonic``.
+
         Raises:
-            NetworkError: when ``deadline`` (``time.monotonic``) passes, with the ports that are not.
+            NetworkError: when the deadline passes, with the ports that do not forward.
         """
         self._await(WIRE, rtnetlink.port_states_request(), rtnetlink.port_is_forwarding, ports, deadline)
 
-    def await_links(self, name: str, links: set[int], deadline: float) -> None:
-        """Return when all these interfaces of a namespace have a carrier."""
+    def await_links(self, name: str, links: Mapping[int, str], deadline: float) -> None:
+        """Return when all these interfaces of a namespace have a carrier and may send; else as above."""
         self._await(name, rtnetlink.links_request(), rtnetlink.link_is_up, links, deadline)
 
-    def _await(self, name: str, request: Message, read: _Reader, wanted: set[int], deadline: float) -> None:
+    def _await(self, name: str, request: Message, read: _Reader, wanted: Mapping[int, str], deadline: float) -> None:
         channel = self.route(name)
-        missing = _unready(channel.dump(request), read, wanted)
-        if not missing:
+        if not _unready(channel.dump(request), read, wanted):
             return
         self.enter(name)
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0) as monitor:
@@ -184,9 +187,7 @@ class Realm:
             poll.register(monitor, select.POLLIN)
             while missing := _unready(channel.dump(request), read, wanted):
                 if time.monotonic() > deadline:
-                    raise NetworkError(
-                        f"interfaces {sorted(missing)} of {name} do not carry frames yet; is the machine very busy?"
-                    )
+                    raise NetworkError(f"{', '.join(missing)}: no frames are carried yet; is the machine very busy?")
                 poll.poll(5)
                 _drain(monitor)
 
@@ -201,9 +202,9 @@ def _drain(monitor: socket.socket) -> None:
         return  # ENOBUFS: messages were lost, the next dump tells
 
 
-def _unready(payloads: Sequence[bytes], read: _Reader, wanted: set[int]) -> set[int]:
+def _unready(payloads: Sequence[bytes], read: _Reader, wanted: Mapping[int, str]) -> list[str]:
     ready = {index for index, is_ready in map(read, payloads) if is_ready}
-    return wanted - ready
+    return [words for index, words in wanted.items() if index not in ready]
 
 
 _MESSAGES: Final = (MakeBridge, MakeCable, MakeMacvlan, SetLink, SetPort, AddAddress, AddRoute)

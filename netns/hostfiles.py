@@ -56,6 +56,8 @@ def _with_scratch(files: dict[str, str]) -> None:
         for number, (path, text) in enumerate(files.items()):
             source = Path(_SCRATCH, str(number))
             source.write_text(text)
+            if text.startswith("#!"):  # a program that only this host has
+                source.chmod(0o755)
             target = Path(path).resolve() if Path(path).is_symlink() else Path(path)
             if not target.exists():
                 _make_room(target, Path(_SCRATCH, f"{number}.d"))

@@ -163,7 +163,7 @@ class Impairments:
             self._relay = Relay()
         cable.host_side = self._open(f"p{place.port}", place.port)
         cable.bridge_side = self._open(f"s{place.port}", side)
-        self._realm.await_ports({bridge_port}, time.monotonic() + _READY_SECONDS)
+        self._realm.await_ports({bridge_port: f"the relay of {interface.name}"}, time.monotonic() + _READY_SECONDS)
 
     def _quiet(self, name: str) -> None:
         """Keep partial checksums off the relayed frames."""
@@ -197,7 +197,7 @@ class Impairments:
             ],
         )
         if interface.up and interface.plugged:
-            self._realm.await_ports({place.port}, time.monotonic() + _READY_SECONDS)
+            self._realm.await_ports({place.port: f"the port of {interface.name}"}, time.monotonic() + _READY_SECONDS)
 
     def relayed_port(self, host: str, interface: str, place: Place) -> int | None:
         """Return the index of the bridge port that stands for an interface: its own, or its relay's."""

@@ -34,6 +34,9 @@ _HEADER: Final = struct.Struct("=IHHII")
 _BATCH_BYTES: Final = 16384
 """Sent at once: the kernel answers each message before it takes the next batch, so the receive queue stays short."""
 
+_ANSWER_SECONDS: Final = 60.0
+"""The kernel does all such work under one lock: on a busy machine an answer may take its time."""
+
 Attribute = tuple[int, "bytes | int | str | Sequence[Attribute]"]
 """Type and value: bytes as they are, an int as native u32, text with its zero, a sequence as a nest."""
 
@@ -116,7 +119,7 @@ class Netlink:
     def __init__(self, protocol: int = NETLINK_ROUTE) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        self._socket.settimeout(10.0)
+        self._socket.settimeout(_ANSWER_SECONDS)
         self._sequence = 0
 
     def close(self) -> None:

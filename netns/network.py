@@ -204,17 +204,17 @@ class Network:
         realm, built = self._realm, self.plan
         realm.apply(step for step in built.steps if not isinstance(step, Impair))
         deadline = time.monotonic() + _READY_SECONDS
-        ports: set[int] = set()
+        ports: dict[int, str] = {}
         for host in self.topology.hosts:
-            others: set[int] = set()
+            others: dict[int, str] = {}
             for interface in host.interfaces:
                 place = built.places[host.name, interface.name]
                 if not carries(self.topology, interface):
                     continue
                 if place.port is not None:
-                    ports.add(place.port)
+                    ports[place.port] = f"host {host.name} interface {interface.name}"
                 else:
-                    others.add(place.index)
+                    others[place.index] = f"host {host.name} interface {interface.name}"
             if others:
                 realm.await_links(host.name, others, deadline)
         realm.await_ports(ports, deadline)

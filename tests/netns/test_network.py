@@ -369,3 +369,28 @@ def test_changes_from_several_threads_all_count(network: Build) -> None:
         each.join()
 
     assert len(net.topology.host("client").addresses) == 11
+
+
+def test_a_port_that_does_not_forward_is_named(network: Build) -> None:
+    """Waiting has an end, and says for what it waited."""
+    net = network(with_interface(lan(), "server", up=False))
+    place = net.plan.places["server", "eth0"]
+    assert place.port is not None
+    with pytest.raises(NetworkError, match="that of the server: no frames are carried yet"):
+        net._opener.call(net._realm.await_ports, {place.port: "that of the server"}, 0.0)
+
+
+def test_a_multicast_reaches_who_joined(network: Build) -> None:
+    """Bridges hand multicasts to all ports; the hosts that joined the group hear them."""
+    group = "239.1.2.3"
+    route = (Route(to=IPv4Network("224.0.0.0/4"), dev="eth0"),)
+    net = network(lan(host("client", "10.1.0.1/24", routes=route), host("server", "10.1.0.2/24", routes=route)))
+    with listener(net["server"]) as joined, listener(net["server"]) as other, sender(net["client"]) as client:
+        other.setsockopt(socket.IPPROTO_IP, 49, 0)  # IP_MULTICAST_ALL: else the groups of other sockets are heard, too
+        member = socket.inet_aton(group) + socket.inet_aton("10.1.0.2")
+        joined.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
+        client.sendto(b"group", (group, PORT))
+        client.sendto(b"all", ("10.1.0.255", PORT))
+
+        assert next_datagram(joined) == b"group"
+        assert next_datagram(other) == b"all"
