@@ -1,4 +1,4 @@
-"""Records → process variables: the native type, the first value and the metadata of each, and its fields on request.
+"""Records → process variables: the native type, the first value and the metadata of each.
 
 A record becomes one PV of the type that ``VAL`` has; a field (``NAME.SCAN``) becomes a PV when a client asks for it.
 No record is processed: what a client writes is kept as written, alarms follow the record's limits, and a record whose
@@ -10,20 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from canet.server.core.fields import FIELDS
 from canet.server.core.json5 import Json5Error, parse
 from canet.server.core.names import Directory
 from canet.server.core.problem import DatabaseError, Problem
 from canet.server.core.pv import PV
 from canet.server.database.load import Database, Record
-from canet.server.database.record_types import ARRAY_TYPES, COMMON, RECORD_TYPES, STATES, FieldType
+from canet.server.database.record_fields import NATIVE, Fields, is_number, number_of, types_of
+from canet.server.database.record_types import ARRAY_TYPES, STATES
 from canet.server.protocol.alarm import Condition, Severity
 from canet.server.protocol.dbr import CHAR, DOUBLE, ENUM, FLOAT, LONG, MAX_STATE, SHORT, STRING, Native
 from canet.server.protocol.metadata import PLAIN, Metadata
 
-_NATIVE: Mapping[str, Native] = {
-    "s": STRING, "l": STRING, "c": CHAR, "h": SHORT, "i": LONG, "f": FLOAT, "d": DOUBLE, "e": ENUM, "m": ENUM,
-}  # fmt: skip
 _ELEMENT: Mapping[str, Native] = {
     "STRING": STRING, "CHAR": CHAR, "UCHAR": CHAR, "SHORT": SHORT, "USHORT": LONG, "LONG": LONG, "ULONG": DOUBLE,
     "INT64": DOUBLE, "UINT64": DOUBLE, "FLOAT": FLOAT, "DOUBLE": DOUBLE, "ENUM": ENUM,
@@ -33,10 +30,6 @@ _FTYPES = tuple(_ELEMENT)
 _SEVERITIES: Mapping[str, Severity] = {s.name: s for s in Severity} | {str(int(s)): s for s in Severity} | {
     "": Severity.NO_ALARM
 }  # fmt: skip
-_LONG = 1024
-"""Bytes that a text field may have; more than 40 are read as ``NAME.FIELD$``."""
-_OWN = frozenset({"NAME", "RTYP", "ASG", "DRVH", "DRVL", "FTVL", "NELM"})
-"""Fields that a record tells more exactly than a PV."""
 _META_FIELDS = frozenset((
     "EGU", "PREC", "HOPR", "LOPR", "DRVH", "DRVL", "HIHI", "HIGH", "LOW", "LOLO", "HHSV", "HSV", "LSV", "LLSV", "HYST",
     "MDEL", "ADEL", "ZNAM", "ONAM", "ZSV", "OSV", *(state + suffix for state in STATES for suffix in ("ST", "SV")),
@@ -77,46 +70,6 @@ def add_to(directory: Directory, database: Database, prefix: str = "") -> None:
         aliases.setdefault(name, []).append(prefix + alias)
     for name, pv in pvs.items():
         directory.add(pv, *aliases.get(name, ()))
-
-
-class Fields:
-    """The fields of one record, made when they are asked for."""
-
-    __slots__ = ("record",)
-
-    def __init__(self, record: Record) -> None:
-        self.record = record
-
-    def field(self, pv: PV, name: str) -> PV | None:
-        """Return the PV of a field, or ``None`` where the record has no such field."""
-        record = self.record
-        mirrored = FIELDS.get(name)
-        if mirrored is not None and name not in _OWN and mirrored.applies(pv) and self._known(pv, name):
-            return None  # the core has it, and keeps it up to date
-        text = record.fields.get(name)
-        found = _types(record).get(name)
-        if found is None:
-            if text is None:
-                return None
-            found = FieldType("d" if _is_number(text) else "s")
-        value = {"NAME": pv.name, "RTYP": record.type}.get(name, text if text is not None else found.initial)
-        return PV(
-            f"{pv.name}.{name}",
-            _scalar(value, found),
-            type=_NATIVE[found.kind],
-            max_count=1,
-            metadata=Metadata(states=found.menu) if found.menu else PLAIN,
-            max_length=_LONG if found.kind in "sl" else 40,
-            group=pv.group,
-            level=found.level,
-            read_only=name in ("NAME", "RTYP"),
-            record_type=record.type,
-        )
-
-    def _known(self, pv: PV, name: str) -> bool:
-        """Whether the PV's metadata has the field: an alarm limit without a severity is only in the record."""
-        attribute = {"HIHI": "hihi", "HIGH": "high", "LOW": "low", "LOLO": "lolo"}.get(name)
-        return attribute is None or getattr(pv.metadata, attribute) is not None
 
 
 class _Builder:
@@ -169,7 +122,7 @@ def _metadata(record: Record, native: Native) -> Metadata:
         return PLAIN
 
     def number(name: str) -> float:
-        return _number(fields.get(name, ""))
+        return number_of(fields.get(name, ""))
 
     low, high = number("DRVL"), number("DRVH")
     limits: dict[str, Any] = {}
@@ -179,7 +132,7 @@ def _metadata(record: Record, native: Native) -> Metadata:
         limits[f"{key}_severity"] = _severity(fields.get(severity, ""))
         if limits[f"{key}_severity"]:
             limits[key] = number(name)
-    if _types(record).get("MDEL") is not None and record.type != "histogram":
+    if types_of(record).get("MDEL") is not None and record.type != "histogram":
         limits["monitor_deadband"] = number("MDEL")
         limits["archive_deadband"] = number("ADEL")
     return Metadata(
@@ -218,56 +171,62 @@ def _shape(record: Record) -> tuple[Native, int]:
     kind = record.type
     if kind in ARRAY_TYPES:
         if kind == "compress":
-            return DOUBLE, max(1, int(_number(fields.get("NSAM", "1"))))
-        count = max(1, int(_number(fields.get("MALM" if kind == "subArray" else "NELM", "1"))))
+            return DOUBLE, max(1, int(number_of(fields.get("NSAM", "1"))))
+        count = max(1, int(number_of(fields.get("MALM" if kind == "subArray" else "NELM", "1"))))
         if kind == "histogram":
             return DOUBLE, count
         ftype = fields.get("FTVL", "STRING")
         return _ELEMENT[_FTYPES[int(ftype)] if ftype.isdigit() else ftype], count
     if _is_multibit(record) and not any(fields.get(s + "ST") or fields.get(s + "VL") for s in STATES):
         return LONG, 1  # mbbiRecord.c cvt_dbaddr: without states VAL is a DBF_USHORT
-    found = _types(record).get("VAL")
+    found = types_of(record).get("VAL")
     if found is None:  # a record type that we know nothing of
         text = fields.get("VAL", "")
-        return (DOUBLE if not text or _is_number(text) else STRING), 1
-    return _NATIVE[found.kind], 1
+        return (DOUBLE if not text or is_number(text) else STRING), 1
+    return NATIVE[found.kind], 1
 
 
 def _first_value(record: Record, native: Native, count: int) -> tuple[Any, bool]:
     """Return the value to start with, and whether the files give one (in VAL, or as a constant link)."""
     get = record.fields.get
-    text = get("VAL", "")
-    if not text and (constant := get("INP") or get("DOL")) and _is_constant(constant, native):
-        text = constant
+    given: Any = get("VAL") or _constant(get("INP") or get("DOL") or "", native)
     if record.type in ARRAY_TYPES:
-        values = _list(text) if text else []
-        if count == 1 and not values:
+        values = _list(given)
+        if record.type == "histogram":
+            values = [0] * count
+        elif count == 1 and not values:
             values = ["" if native == STRING else 0]
-        return (values if count > 1 else values[0]), bool(text)
-    if native == ENUM and not text:
-        return 0, False
+        return (values if count > 1 else values[0]), bool(given)
+    if given is None or given == "":
+        return ("" if native == STRING else 0), False
     if native == STRING:
-        return text, bool(text)
+        return str(given), True
     if native == ENUM:
-        return (int(text, 0) if _is_number(text) else text), True
-    return _number(text), bool(text)
+        return (int(number_of(given)) if is_number(given) else given), True
+    return number_of(given), True
 
 
-def _is_constant(text: str, native: Native) -> bool:
-    """Whether a link is a constant: a number, a list of values, or for strings a quoted text in a list."""
-    return text.startswith("[") or (native != STRING and _is_number(text))
-
-
-def _list(text: str) -> list[Any]:
+def _constant(link: str, native: Native) -> Any:
+    """Return the value of a link that is a constant: a number, ``[…]`` or ``{const: …}``; ``None`` for all others."""
+    if link[:1] not in ("[", "{"):
+        return link if native != STRING and is_number(link) else None
     try:
-        value = parse(text)
+        value = parse(link)
     except Json5Error as error:
         raise ValueError(f"first value: {error}") from None
-    return value if isinstance(value, list) else [value]
+    if isinstance(value, dict):
+        return value["const"] if list(value) == ["const"] else None
+    return value
 
 
-def _types(record: Record) -> Mapping[str, FieldType]:
-    return RECORD_TYPES.get(record.type, COMMON)
+def _list(given: Any) -> list[Any]:
+    """Return the elements of an array's first value, which may be text."""
+    if isinstance(given, str):
+        try:
+            given = parse(given)
+        except Json5Error as error:
+            raise ValueError(f"first value: {error}") from None
+    return given if isinstance(given, list) else [] if given is None else [given]
 
 
 def _is_multibit(record: Record) -> bool:
@@ -276,40 +235,11 @@ def _is_multibit(record: Record) -> bool:
 
 def _string_length(record: Record) -> int:
     size = record.fields.get("SIZV")
-    return max(40, int(_number(size))) if size else 41 if record.type in ("lsi", "lso", "printf") else 40
+    return max(40, int(number_of(size))) if size else 41 if record.type in ("lsi", "lso", "printf") else 40
 
 
 def _severity(text: str) -> Severity:
     return _SEVERITIES.get(text, Severity.NO_ALARM)
-
-
-def _scalar(text: str, found: FieldType) -> Any:
-    """Return the Python value of a field's text."""
-    if found.kind in "sl":
-        return text
-    if found.kind == "m":
-        return text if text in found.menu else int(_number(text))
-    return _number(text) if found.kind in "fd" else int(_number(text))
-
-
-def _number(text: str) -> float:
-    if not text:
-        return 0.0
-    try:
-        return float(text)
-    except ValueError:
-        try:
-            return float(int(text, 0))
-        except ValueError:
-            raise ValueError(f"expected a number, found {text!r}") from None
-
-
-def _is_number(text: str) -> bool:
-    try:
-        _number(text)
-    except ValueError:
-        return False
-    return bool(text)
 
 
 def _cut(text: str, size: int) -> str:

@@ -12,6 +12,7 @@ i     32 bit integers and DBF_USHORT, which Channel Access serves as DBR_LONG
 f d   floating point; also DBF_ULONG, DBF_INT64 and DBF_UINT64, which Channel Access serves as DBR_DOUBLE
 e     the states of the record itself (DBF_ENUM)
 mX    menu X
+D     the menu of the record type's device supports
 ====  ===========================================================================================================
 
 In a name ``@A-L`` stands for one field with each of these letters, ``@16`` for each of the sixteen states of an mbbi.
@@ -71,12 +72,12 @@ STATES = ("ZR", "ON", "TW", "TH", "FR", "FV", "SX", "SV", "EI", "NI", "TE", "EL"
 """The prefixes of the fields of the sixteen states of mbbi and mbbo: ZRST, ZRVL, ZRSV …"""
 
 _COMMON = """
-NAME:s DESC:s ASG:s SCAN:mScan PINI:mPini PHAS:h EVNT:s TSE:h TSEL:l DTYP:s DISV:h=1 DISA:h SDIS:l DISP:c PROC:c
+NAME:s DESC:s ASG:s SCAN:mScan PINI:mPini PHAS:h EVNT:s TSE:h TSEL:l DTYP:D DISV:h=1 DISA:h SDIS:l DISP:c PROC:c
 STAT:mAlarmStat=UDF SEVR:mAlarmSevr=INVALID AMSG:s NSTA:mAlarmStat NSEV:mAlarmSevr NAMSG:s ACKS:mAlarmSevr
 ACKT:mYesNo=YES DISS:mAlarmSevr LCNT:c PACT:c PUTF:c RPRO:c PRIO:mPriority TPRO:c UDF:c=1 UDFS:mAlarmSevr=INVALID
 UTAG:d FLNK:l RTYP:s
 """
-_SIMULATION = "SIOL:l SIML:l SIMM:mSimm SIMS:mAlarmSevr OLDSIMM:mSimm SSCN:mScan SDLY:d=-1.0"
+_SIMULATION = "SIOL:l SIML:l SIMM:mSimm SIMS:mAlarmSevr OLDSIMM:mSimm SSCN:mScan=65535 SDLY:d=-1.0"
 _ALARMS = "HHSV:mAlarmSevr LLSV:mAlarmSevr HSV:mAlarmSevr LSV:mAlarmSevr"
 _LIMITS = f"EGU:s PREC:h HOPR:d LOPR:d HIHI:d LOLO:d HIGH:d LOW:d {_ALARMS} HYST:d ADEL:d MDEL:d LALM:d ALST:d MLST:d"
 _INTEGER_LIMITS = f"EGU:s HOPR:i LOPR:i HIHI:i LOLO:i HIGH:i LOW:i {_ALARMS} HYST:i ADEL:i MDEL:i LALM:i ALST:i MLST:i"
@@ -194,6 +195,25 @@ COMMON = _fields(_COMMON)
 """The fields of every record."""
 RECORD_TYPES: Mapping[str, Mapping[str, FieldType]] = {name: COMMON | _fields(text) for name, text in _TYPES.items()}
 """Record type → field name → what is known of it; not the VAL of arrays, whose type depends on the record."""
+_SOFT = ("Soft Channel",)
+_ASYNC = ("Soft Channel", "Async Soft Channel")
+_RAW = ("Soft Channel", "Raw Soft Channel", "Async Soft Channel")
+DEVICES: Mapping[str, tuple[str, ...]] = {
+    "ai": (*_RAW, "Soft Timestamp", "General Time"),
+    "ao": _RAW,
+    "bi": (*_RAW, "Db State"),
+    "bo": (*_RAW, "General Time", "Db State"),
+    "longin": (*_ASYNC, "General Time"),
+    "lsi": ("Soft Channel", "getenv"),
+    "lso": (*_ASYNC, "stdio"),
+    "printf": (*_ASYNC, "stdio"),
+    "stringin": (*_ASYNC, "Soft Timestamp", "General Time", "getenv"),
+    "stringout": (*_ASYNC, "stdio"),
+    **dict.fromkeys(("mbbi", "mbbo", "mbbiDirect", "mbboDirect"), _RAW),
+    **dict.fromkeys(("calcout", "int64in", "int64out", "longout"), _ASYNC),
+    **dict.fromkeys(("aai", "aao", "event", "histogram", "subArray", "waveform"), _SOFT),
+}
+"""Record type → the device supports of EPICS Base (``devSoft.dbd``), in the order of the menu DTYP."""
 ARRAY_TYPES = frozenset({"aai", "aao", "waveform", "subArray", "compress", "histogram"})
 """Record types whose VAL is an array."""
 
@@ -221,7 +241,7 @@ def field_problem(record_type: str, name: str, value: str) -> str | None:
         near = difflib.get_close_matches(name, fields, 1)
         return f"{record_type} has no field {name}" + (f" (did you mean {near[0]}?)" if near else "")
     kind = found.kind
-    if kind in "sle" or not value:
+    if kind in "sleD" or not value:
         return None
     if kind in "fd":
         return None if _FLOAT.match(value) else f"field {name}: expected a number, found {value!r}"

@@ -41,6 +41,9 @@ def pv_of(text: str) -> PV:
         ('aao, x) { field(FTVL, "FLOAT") field(NELM, "2") field(VAL, "[.5]") }', FLOAT, 2, [0.5]),
         ('waveform, x) { field(NELM, "2") field(INP, ["a", \'b\']) }', STRING, 2, ("a", "b")),
         ('waveform, x) { field(FTVL, "10") field(NELM, "1") }', DOUBLE, 1, 0.0),
+        ('lsi, x) { field(INP, {const: "' + "z" * 50 + '"}) field(SIZV, "100") }', STRING, 1, "z" * 50),
+        ('longin, x) { field(INP, {const: 5}) }', LONG, 1, 5),
+        ('ai, x) { field(INP, {pva: {pv: "other"}}) }', DOUBLE, 1, 0.0),
         ('compress, x) { field(NSAM, "9") }', DOUBLE, 9, []),
         ('subArray, x) { field(FTVL, "ULONG") field(MALM, "9") field(NELM, "3") }', DOUBLE, 9, []),
         ('motor, x) { field(VAL, "1.25") }', DOUBLE, 1, 1.25),
@@ -96,6 +99,11 @@ def test_a_record_without_value_is_undefined() -> None:
         ("SCAN", ENUM, 6, 1),
         ("PINI", ENUM, 0, 1),
         ("INP", STRING, "@asyn(PORT,0)" + "x" * 40, 1),
+        ("SIOL", STRING, "other.B CP NMS", 1),
+        ("FLNK", STRING, "next", 1),
+        ("DTYP", ENUM, 5, 1),
+        ("SSCN", ENUM, 65535, 1),
+        ("UDF", CHAR, 1, 1),
         ("PHAS", SHORT, 0, 1),
         ("DISV", SHORT, 1, 1),
         ("RVAL", LONG, 0, 1),
@@ -106,7 +114,10 @@ def test_a_record_without_value_is_undefined() -> None:
 )
 def test_fields_are_made_on_request(name: str, native: Native, value: Any, level: int) -> None:
     """A field has its own type, its value or the initial one, and its access level."""
-    pv = pv_of(f'record(ai, x) {{ field(SCAN, "1 second") field(INP, "@asyn(PORT,0){"x" * 40}") }}')
+    pv = pv_of(
+        f'record(ai, x) {{ field(SCAN, "1 second") field(INP, "@asyn(PORT,0){"x" * 40}")'
+        ' field(SIOL, "other.B CP") field(FLNK, "next") field(DTYP, "asynFloat64") }'
+    )
     assert pv.record is not None
 
     field = pv.record.field(pv, name)
@@ -124,7 +135,7 @@ def test_fields_that_the_core_knows_are_left_to_it() -> None:
     assert pv.record.field(pv, "HIGH") is None
     values = {name: find_field(pv, name) for name in ("EGU", "HIGH", "HIHI", "HHSV", "HSV", "NAME", "SEVR", "DTYP")}
     assert {name: field and field.value for name, field in values.items()} == {
-        "EGU": "mm", "HIGH": 8, "HIHI": 9, "HHSV": 0, "HSV": 1, "NAME": "x", "SEVR": 3, "DTYP": "",
+        "EGU": "mm", "HIGH": 8, "HIHI": 9, "HHSV": 0, "HSV": 1, "NAME": "x", "SEVR": 3, "DTYP": 0,
     }  # fmt: skip
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import epicscorelibs
 import pytest
 
-from canet.server.database.record_types import COMMON, MENUS, RECORD_TYPES
+from canet.server.database.record_types import COMMON, DEVICES, MENUS, RECORD_TYPES
 
 DBD = Path(epicscorelibs.__file__).parent / "dbd"
 KINDS = {
     "STRING": "s", "CHAR": "c", "UCHAR": "c", "SHORT": "h", "USHORT": "i", "LONG": "i", "ULONG": "d", "INT64": "d",
-    "UINT64": "d", "FLOAT": "f", "DOUBLE": "d", "ENUM": "e", "MENU": "m", "DEVICE": "s", "INLINK": "l", "OUTLINK": "l",
+    "UINT64": "d", "FLOAT": "f", "DOUBLE": "d", "ENUM": "e", "MENU": "m", "DEVICE": "D", "INLINK": "l", "OUTLINK": "l",
     "FWDLINK": "l",
 }  # fmt: skip
 
@@ -48,3 +48,12 @@ def test_menus_are_those_of_epics_base(menu: str) -> None:
     text = (DBD / f"menu{menu}.dbd").read_text()
 
     assert re.findall(r'choice\(\w+\s*,\s*"([^"]*)"\)', text) == list(MENUS[menu])
+
+
+def test_devices_are_those_of_epics_base() -> None:
+    """The choices of DTYP, and their order."""
+    theirs: dict[str, list[str]] = {}
+    for kind, name in re.findall(r'device\((\w+),\s*\w+,\s*\w+,\s*"([^"]*)"\)', (DBD / "devSoft.dbd").read_text()):
+        theirs.setdefault(kind, []).append(name)
+
+    assert {kind: list(names) for kind, names in DEVICES.items()} == theirs
