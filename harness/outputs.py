@@ -164,7 +164,8 @@ def _report(line: bytes) -> dict[str, Any] | None:
     if not _is_report(line):
         return None
     try:
-        report = json.loads(line)
+        # Text that the process's other threads write may follow in the same line.
+        report, _end = json.JSONDecoder().raw_decode(line.decode())
     except ValueError:
         return None
     return report if isinstance(report, dict) else None
