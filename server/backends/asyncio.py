@@ -88,13 +88,14 @@ class Asyncio:
             if sock.fileno() >= 0:
                 remove(sock)
 
-    def closing(self, sock: socket.socket) -> None:
-        """End all waits for a socket."""
+    def close(self, sock: socket.socket) -> None:
+        """End all waits for a socket, and close it."""
         if sock in self._waits:
             self._loop.remove_reader(sock)
             self._loop.remove_writer(sock)
             for done in self._waits[sock]:
                 self._end(done)
+        sock.close()
 
     @staticmethod
     def _end(done: Done) -> None:

@@ -18,6 +18,10 @@ T = TypeVar("T")
 log = logging.getLogger("canet.server")
 
 
+class SocketClosed(curio.CancelledError):  # type: ignore[misc]  # curio has no types
+    """The socket that a task waits for is closed."""
+
+
 class Curio:
     """See :class:`canet.server.io.seam.Backend`."""
 
@@ -32,6 +36,7 @@ class Curio:
         """Set up pump and signals around ``main``."""
         self._pump = Pump()
         self._tasks: set[Any] = set()
+        self._waits: dict[socket.socket, set[Any]] = {}
         self._interrupted = self.event()
         with contextlib.suppress(ValueError):  # not in the main thread: somebody else minds the signals
             for each in (signal.SIGINT, signal.SIGTERM):
@@ -40,7 +45,9 @@ class Curio:
         try:
             return await main(self)
         finally:
-            for task in [*self._tasks, pump]:
+            await pump.cancel()
+            await self._pump.drain()
+            for task in list(self._tasks):
                 await task.cancel()
             self._pump.close()
 
@@ -58,20 +65,32 @@ class Curio:
 
     async def watch(self, sock: socket.socket, on_ready: Callable[[], bool], *, write: bool = False) -> None:
         """Wait and call, in this task."""
+        if sock.fileno() < 0:
+            return
         wait = curio.traps._write_wait if write else curio.traps._read_wait
+        waits = self._waits.setdefault(sock, set())
+        task = await curio.current_task()
+        waits.add(task)
         try:
-            while sock.fileno() >= 0:
+            while True:
                 await wait(sock)
-                if sock.fileno() < 0 or not on_ready():
+                if not on_ready():
                     return
-        except (curio.errors.CurioError, ValueError, OSError):
-            if sock.fileno() >= 0:  # not that the socket was closed
-                raise
+        except SocketClosed:
+            return
+        finally:
+            waits.discard(task)
 
-    def closing(self, sock: socket.socket) -> None:
-        """End all waits for a socket: shut down, it is readable and writable."""
-        with contextlib.suppress(OSError):
-            sock.shutdown(socket.SHUT_RDWR)
+    def close(self, sock: socket.socket) -> None:
+        """End all waits for a socket, and close it."""
+        self._pump.call(self._close, sock)
+
+    async def _close(self, sock: socket.socket) -> None:
+        """Interrupt who waits for a socket, and close it when nobody does."""
+        for task in list(self._waits.pop(sock, ())):
+            await task.cancel(exc=SocketClosed, blocking=False)
+        await curio.traps._io_release(sock)
+        sock.close()
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""

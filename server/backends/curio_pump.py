@@ -40,15 +40,19 @@ class Pump:
             await curio.traps._read_wait(self._pipe)
             with contextlib.suppress(BlockingIOError):
                 self._pipe.recv(4096)
-            while self._wanted:
-                function, args = self._wanted[0]
-                try:
-                    result = function(*args)
-                    if inspect.isawaitable(result):
-                        await result
-                except Exception:
-                    log.exception("%s ended", getattr(function, "__qualname__", function))
-                self._wanted.popleft()
+            await self.drain()
+
+    async def drain(self) -> None:
+        """Do all that is wanted now."""
+        while self._wanted:
+            function, args = self._wanted[0]
+            try:
+                result = function(*args)
+                if inspect.isawaitable(result):
+                    await result
+            except Exception:
+                log.exception("%s ended", getattr(function, "__qualname__", function))
+            self._wanted.popleft()
 
     def close(self) -> None:
         """Close the pipe."""

@@ -89,10 +89,11 @@ class Trio:
             if sock.fileno() >= 0:  # not that the socket was closed
                 raise
 
-    def closing(self, sock: socket.socket) -> None:
-        """End all waits for a socket."""
+    def close(self, sock: socket.socket) -> None:
+        """End all waits for a socket, and close it."""
         if sock.fileno() >= 0:
             trio.lowlevel.notify_closing(sock)
+        sock.close()
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""

@@ -175,7 +175,7 @@ class Driver:
     def _close_all(self, changes: socket.socket | None) -> None:
         """Close everything: first what lets new clients in, then the circuits with what they still have to send."""
         for sock in (*self._searches.values(), *self._listeners, *([changes] if changes else ())):
-            self._close_socket(sock)
+            self.backend.close(sock)
         for sock in self._beacon_sockets.values():
             sock.close()
         self.server.busy = True
@@ -186,11 +186,6 @@ class Driver:
         self.server.wake = self.server.relieve = _ignore  # type: ignore[assignment]  # nobody is left to be woken
         self._searches.clear()
         self._listeners.clear()
-
-    def _close_socket(self, sock: socket.socket) -> None:
-        """Close a socket that a task may wait for."""
-        self.backend.closing(sock)
-        sock.close()
 
     def _complain(self, what: str, error: OSError) -> None:
         """Log a fault of the network once, until it is another one."""
@@ -452,7 +447,7 @@ class Driver:
         log.debug("%s:%d closed: %s", *connection.circuit.peer, connection.circuit.closing)
         self._connections.pop(connection.circuit, None)
         self.server.disconnected(connection.circuit)
-        self._close_socket(connection.sock)
+        self.backend.close(connection.sock)
         connection.resumed.set()
 
     async def _look_for_the_gone(self) -> None:

@@ -64,8 +64,8 @@ class Backend(Protocol):
     async def watch(self, sock: socket.socket, on_ready: Callable[[], bool], *, write: bool = False) -> None:
         """Call ``on_ready()`` whenever ``sock`` is readable (``write``: can take bytes), until it returns False."""
 
-    def closing(self, sock: socket.socket) -> None:
-        """End all waits for ``sock``: it is about to be closed. A :meth:`watch` of it returns."""
+    def close(self, sock: socket.socket) -> None:
+        """End all waits for ``sock``, so that a :meth:`watch` of it returns, and close it."""
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
