@@ -123,7 +123,7 @@ FIELDS: dict[str, Field] = {
         lambda pv, value: pv.set_acknowledge_transient(bool(value)),
         YES_NO,
     ),
-    "NORD": Field(LONG, lambda pv: pv.count, None, PLAIN, _array),
+    "NORD": Field(DOUBLE, lambda pv: pv.count, None, PLAIN, _array),
     "NELM": Field(LONG, lambda pv: pv.max_count, None, PLAIN, _array),
     "FTVL": Field(ENUM, lambda pv: _FTVL[pv.type], None, TYPES, _array),
     "ZNAM": _state(0),

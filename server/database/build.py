@@ -94,6 +94,7 @@ class _Builder:
                 max_length=_string_length(record),
                 group=fields.get("ASG") or "DEFAULT",
                 level=0,
+                read_only=record.type == "sel",  # selRecord.dbd: VAL is SPC_NOMOD
                 description=fields.get("DESC", ""),
                 record_type=record.type,
                 record=Fields(record),

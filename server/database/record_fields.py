@@ -66,7 +66,7 @@ class Fields:
             max_length=_LONG if found.kind in "sl" else 40,
             group=pv.group,
             level=found.level,
-            read_only=name in ("NAME", "RTYP"),
+            read_only=found.read_only,
             record_type=record.type,
         )
 

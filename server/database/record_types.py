@@ -155,6 +155,20 @@ _TYPES = {
 _TYPES["busy"] = _TYPES["bo"]
 
 
+_READ_ONLY = """
+NAME STAT SEVR AMSG NSTA NSEV NAMSG ACKS ACKT LCNT PACT PUTF RPRO UTAG RTYP INAM SUBL FT@A-U NO@A-U NE@A-U FTV@A-U
+NOV@A-U NEV@A-U ONV@A-U NORD NELM OLDSIMM LALM AFVL ALST MLST INIT LBRK ORAW OVAL RBV ORBV OMOD MASK L@A-U IN@A-UV
+OUTV NSAM OFF NUSE OUSE CVB INX CSTA WDTH MCNT SIZV LEN OLEN NOBT SDEF OBIT OFLG NLST MALM BUSY
+"""
+"""Fields that may not be written (``SPC_NOMOD``), whatever the record type; but see the next two."""
+_WRITABLE = {
+    "ao": "OVAL", "calcout": "OVAL", "mbbi": "FTVL ONVL", "mbbo": "FTVL ONVL", "subArray": "NELM",
+}  # fmt: skip
+_READ_ONLY_IN = {
+    "aSub": "ONAM", "ao": "PVAL", "calcout": "DLYA", "compress": "INPN", "mbboDirect": "RVAL", "sel": "VAL",
+}  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class FieldType:
     """One field of a record type."""
@@ -166,6 +180,7 @@ class FieldType:
     initial: str = ""
     level: int = 1
     """Access security level."""
+    read_only: bool = False
 
 
 def _expanded(name: str) -> Iterator[str]:
@@ -180,20 +195,28 @@ def _expanded(name: str) -> Iterator[str]:
         yield from (f"{before}{chr(code)}{rest}" for code in range(ord(first), ord(last) + 1))
 
 
-def _fields(text: str) -> dict[str, FieldType]:
+def _names(text: str) -> set[str]:
+    return {name for word in text.split() for name in _expanded(word)}
+
+
+def _fields(text: str, record_type: str = "") -> dict[str, FieldType]:
+    fixed = _names(_READ_ONLY) - _names(_WRITABLE.get(record_type, "")) | _names(_READ_ONLY_IN.get(record_type, ""))
     fields: dict[str, FieldType] = {}
     for word in text.split():
         name, _, rest = word.partition(":")
         kind, _, initial = rest.partition("=")
         level = 0 if name.endswith("*") else 1
-        found = FieldType(kind[0], MENUS[kind[1:]] if kind[0] == "m" else (), initial, level)
-        fields.update(dict.fromkeys(_expanded(name.rstrip("*")), found))
+        for each in _expanded(name.rstrip("*")):
+            menu = MENUS[kind[1:]] if kind[0] == "m" else ()
+            fields[each] = FieldType(kind[0], menu, initial, level, each in fixed)
     return fields
 
 
 COMMON = _fields(_COMMON)
 """The fields of every record."""
-RECORD_TYPES: Mapping[str, Mapping[str, FieldType]] = {name: COMMON | _fields(text) for name, text in _TYPES.items()}
+RECORD_TYPES: Mapping[str, Mapping[str, FieldType]] = {
+    name: COMMON | _fields(text, name) for name, text in _TYPES.items()
+}
 """Record type → field name → what is known of it; not the VAL of arrays, whose type depends on the record."""
 _SOFT = ("Soft Channel",)
 _ASYNC = ("Soft Channel", "Async Soft Channel")

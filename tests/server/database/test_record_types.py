@@ -18,17 +18,25 @@ KINDS = {
 }  # fmt: skip
 
 
-def fields_of(file: str) -> dict[str, tuple[str, int]]:
-    """Read kind and access level of each field from a .dbd file."""
+def fields_of(file: str) -> dict[str, tuple[str, int, bool]]:
+    """Read of each field in a .dbd file: kind, access level, and whether it may not be written."""
     text = re.sub(r"^\s*%.*$|#.*$", "", (DBD / file).read_text(), flags=re.MULTILINE)
     found = re.findall(r"field\(\s*(\w+)\s*,\s*DBF_(\w+)\s*\)\s*\{(.*?)\n\s*\}", text, re.DOTALL)
-    return {name: (KINDS[kind], int("ASL0" not in body)) for name, kind, body in found if kind != "NOACCESS"}
+    return {
+        name: (KINDS[kind], int("ASL0" not in body), "SPC_NOMOD" in body)
+        for name, kind, body in found
+        if kind != "NOACCESS"
+    }
 
 
 @pytest.mark.parametrize("record_type", sorted(set(RECORD_TYPES) - {"busy"}))
 def test_fields_are_those_of_epics_base(record_type: str) -> None:
     """Names, types and access levels agree with the .dbd files that EPICS Base ships."""
-    ours = {name: (field.kind, field.level) for name, field in RECORD_TYPES[record_type].items() if name not in COMMON}
+    ours = {
+        name: (field.kind, field.level, field.read_only)
+        for name, field in RECORD_TYPES[record_type].items()
+        if name not in COMMON
+    }
     theirs = fields_of(f"{record_type}Record.dbd")
 
     ours.pop("VAL", None) if record_type in ("lsi", "lso", "printf") else None  # NOACCESS there, text on the wire
@@ -37,7 +45,7 @@ def test_fields_are_those_of_epics_base(record_type: str) -> None:
 
 def test_common_fields_are_those_of_epics_base() -> None:
     """The same for the fields that every record has."""
-    ours = {name: (field.kind, field.level) for name, field in COMMON.items() if name != "RTYP"}
+    ours = {name: (field.kind, field.level, field.read_only) for name, field in COMMON.items() if name != "RTYP"}
 
     assert ours == fields_of("dbCommon.dbd")
 
