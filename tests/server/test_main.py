@@ -62,7 +62,8 @@ def test_a_whole_database_is_read_by_libca(backend: str) -> None:
 
     assert len(found) >= 1000
     assert {name: found[name][:3] for name in directory.pvs} == {
-        name: (int(pv.type), pv.max_count, "read/write") for name, pv in directory.pvs.items()
+        name: (int(pv.type), pv.max_count, "read-only" if pv.read_only else "read/write")
+        for name, pv in directory.pvs.items()
     }
 
 
