@@ -44,6 +44,8 @@ class Lab:
         """The clients that stay, by name."""
         self.acted = (0.0, 0.0)
         """When the last step that did something began and ended, in seconds since the lab came up."""
+        self.registered: set[str] = set()
+        """``HOST A:PORT`` of the clients that steps ``register`` made known to repeaters."""
         self.flooded = 0
         """How many names nobody serves have been searched for."""
 
@@ -188,8 +190,12 @@ class Lab:
             return tuple(each.name for each in scenario.topology.hosts if each.loopback)
         asking = {*(each.host for each in scenario.clients), *(each.host for each in scenario.probes)}
         hosts = dict.fromkeys(each.host for each in scenario.servers)
-        staying = {each.target for each in scenario.steps if each.do == "watch"}  # a repeater talks to them there
-        hosts |= dict.fromkeys(each.host for each in scenario.clients if each.name in staying)
+        # A repeater talks to its clients over loopback, wherever they are.
+        staying = {each.target for each in scenario.steps if each.do == "watch"}
+        known = [each.host for each in scenario.clients if each.name in staying]
+        known += [str(each.args["host"]) for each in scenario.steps if each.do == "register"]
+        hosts |= dict.fromkeys(known)
+        asking |= set(known)
         return tuple(name for name in hosts if name in asking and scenario.topology.host(name).loopback)
 
 

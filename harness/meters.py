@@ -35,10 +35,10 @@ def cost(pid: int) -> dict[str, int]:
 
 
 def ports(lab: Lab, step: Step) -> None:
-    """Say who holds a UDP port on a host: ``sockets`` bound to it, and whether it is ``held`` at all."""
+    """Say who holds a UDP port on a host: whether it is ``held``, and by how many sockets (``holders``)."""
     host, port = str(step.args["host"]), int(str(step.args["port"]))
     bound = [each for each in lab.network[host].call(sockets.table, "udp") if each.port == port]
-    lab.measure(str(step.args.get("label", "ports")), held=bool(bound), sockets=len(bound))
+    lab.measure(str(step.args.get("label", "ports")), held=bool(bound), holders=len(bound))
 
 
 def measure(lab: Lab, step: Step) -> None:

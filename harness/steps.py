@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from canet.harness import faults, listening, meters, rawbytes, traffic, watching
+from canet.harness import faults, listening, meters, rawbytes, registering, traffic, watching
 from canet.scenarios.model import Scenario, Step
 
 if TYPE_CHECKING:
@@ -99,4 +99,5 @@ _ACTIONS: Mapping[str, Callable[[Lab, Step], None]] = {
     "flood": traffic.flood,
     "measure": meters.measure,
     "ports": meters.ports,
+    "register": registering.register,
 }

@@ -31,7 +31,7 @@ def announce(lab: Lab, step: Step) -> None:
 
     ``server`` is the ``A:PORT`` that they announce; a missing address means "where this comes from". ``gaps`` are the
     pauses before the first beacons, where they differ from ``period``. Measures ``repeated_to``: how many clients got
-    them from a repeater on their host, over its loopback.
+    them from a repeater on their host, over its loopback; of those that ``register`` made, if there are any.
     """
     args: dict[str, Any] = dict(step.args)
     address, _, port = str(args.get("server", ":5064")).rpartition(":")
@@ -49,6 +49,7 @@ def announce(lab: Lab, step: Step) -> None:
             sock.sendto(beacon(int(number), int(port), address or "0.0.0.0"), target)
     proven = watching.rest(lab)
     told = _repeated(lab, begun, target[1])
+    told = told & lab.registered if lab.registered else told
     lab.measure(str(args.get("label", "announce")), repeated_to=len(told), proven=proven)
     lab.note("announced", str(args["host"]), f"{len(numbers)} beacons to {target[0]}:{target[1]}")
 

@@ -254,6 +254,7 @@ class StepTable(Table):
             "flood",
             "measure",
             "ports",
+            "register",
         ],
         Meta(description="What happens."),
     ]

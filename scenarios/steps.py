@@ -49,10 +49,12 @@ KINDS: Mapping[str, Kind] = {
     "flood": Kind(None, ("host", "address"), ("port", "count")),
     "measure": Kind("servers", (), ("since",)),
     "ports": Kind(None, ("host", "port")),
+    "register": Kind(None, ("host", "count"), ("port", "seconds")),
 }
 """``send`` puts raw bytes into a datagram, ``tcp`` into a connection; ``beacons`` listens, ``announce`` sends them;
 ``watch`` starts a client that stays, ``await`` asks it, ``leave`` kills it; ``flood`` searches for names that nobody
-serves; ``measure`` asks the kernel what a server costs, ``ports`` who holds a UDP port of a host."""
+serves; ``measure`` asks the kernel what a server costs, ``ports`` who holds a UDP port of a host;
+``register`` makes clients known to a repeater."""
 
 FAULTS: Mapping[str, tuple[str, ...]] = {
     "up": ("interface",),

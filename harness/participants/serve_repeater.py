@@ -17,7 +17,7 @@ def serve(config: Mapping[str, Any]) -> None:
 
     Prints ``{"event": "ready", …}`` when its socket is bound. A repeater ends by itself when another one is there.
     """
-    run = _caproto if config.get("kind") == "caproto" else _libca
+    run = _caproto if config.get("kind") == "caproto" else run_libca
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     port = int(os.environ.get("EPICS_CA_REPEATER_PORT") or 5065)
@@ -33,7 +33,8 @@ def serve(config: Mapping[str, Any]) -> None:
     os._exit(1)
 
 
-def _libca() -> None:
+def run_libca() -> None:
+    """Run the repeater of EPICS Base in this thread; returns at once if another one is there."""
     import ctypes
 
     from epicscorelibs.path import get_lib

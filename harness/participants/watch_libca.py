@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import queue
+import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
+from canet.harness import sockets
 from canet.harness.participants.libca_messages import show_messages
 from canet.harness.participants.tell import tell
 
@@ -13,11 +16,15 @@ from canet.harness.participants.tell import tell
 def watch(config: Mapping[str, Any]) -> None:
     """Connect to ``pvs``, subscribe to each, and print changes until the process is ended.
 
-    Each change is a JSON line ``{"event": "change", "what": …, "pv": …, "time": …}``; ``what`` is ``connected``,
-    ``disconnected`` or ``value``. An unresponsive circuit is told by libca itself, as text, and by ``disconnected``.
+    With ``repeater``, a repeater runs in a thread of this process, as libca does since 7.0.6 where it cannot start the
+    program caRepeater; it ends with the process. Each change is a JSON line ``{"event": "change", "what": …, "pv": …,
+    "time": …}``; ``what`` is ``connected``, ``disconnected`` or ``value``. What libca has to say otherwise comes as
+    text; an unresponsive circuit counts as ``disconnected``.
     """
     from epics import ca
 
+    if config.get("repeater"):
+        _start_repeater()
     ca.initialize_libca()
     _kept = show_messages(ca.libca)
     first: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -43,3 +50,12 @@ def watch(config: Mapping[str, Any]) -> None:
         if name not in kept:  # libca itself renews subscriptions after a reconnection
             kept[name] = ca.create_subscription(channels[name], callback=update)
             ca.flush_io()
+
+
+def _start_repeater() -> None:
+    """Start the thread, and wait until port 5065 is held, by it or by another repeater of this host."""
+    from canet.harness.participants.serve_repeater import run_libca
+
+    threading.Thread(target=run_libca, daemon=True).start()
+    while not any(each.port == 5065 for each in sockets.table("udp")):
+        time.sleep(0.001)
