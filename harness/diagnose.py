@@ -190,11 +190,12 @@ def _try(
 ) -> Iterator[Cause]:
     before = {(each.kind, each.subject) for each in wrong}
     large = any(each.kind == "too-large" for each in wrong)
+    listens = any(each.do == "beacons" for each in scenario.steps)
     hot = bool(pointed & frozenset(kind.rules))
     for number, (sentence, changed) in enumerate(kind.maker(scenario)):
         if number >= MOST_CHANGES:
             return
-        told = predict(changed, subject, why=large)
+        told = predict(changed, subject, why=large, beacons=listens)
         after = {(each.kind, each.subject) for each in symptoms(changed, subject, told)}
         if kind.name == "flaw":  # without its flaw a server is part of the model, and shows what else is wrong
             after = after & before

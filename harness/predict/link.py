@@ -24,22 +24,27 @@ def connected(one: Device, other: Device) -> bool:
     return not (link.bridge and here is not None and there is not None and here.isolated and there.isolated)
 
 
+def hears_broadcast(device: Device, other: Device) -> bool:
+    """Tell whether a broadcast frame of ``device`` reaches ``other`` (br_flood)."""
+    if not connected(device, other):
+        return False
+    port, link = other.port, device.link
+    return link is None or not link.bridge or port is None or port is device.port or port.bcast_flood
+
+
 def heard_by(device: Device, kind: str, trace: Trace) -> tuple[list[Device], Trace]:
     """Return the devices that a broadcast or multicast frame of ``device`` reaches (br_flood, macvlan_broadcast)."""
     link = device.link
     if link is None:
         return [], trace
+    if kind == "broadcast":
+        return [each for each in link.devices if hears_broadcast(device, each)], trace
     heard = []
     for each in link.devices:
-        if not connected(device, each):
-            continue
-        port = each.port
-        if link.bridge and port is not None and port is not device.port:
-            if kind == "broadcast" and not port.bcast_flood:
-                continue
-            if kind == "multicast" and not port.mcast_flood:
-                continue
-        heard.append(each)
+        if connected(device, each):
+            port = each.port
+            if not link.bridge or port is None or port is device.port or port.mcast_flood:
+                heard.append(each)
     return heard, trace
 
 
@@ -58,22 +63,31 @@ def neighbour(
     if (device, hop) in state.waiting:
         return [], unknown  # asked already; the next packets wait behind the first, and nobody asks anew for a second
     asker = _asker(device, hop, source)
-    heard, trace = heard_by(device, "broadcast", trace)
     answers = []
-    for each in heard:
-        if each.cut_in or device.cut_out:
-            continue
-        if (each, asker) in state.waiting:
-            state.neighbours[each, asker] = device
-        if _answers(each, hop, asker):
-            state.neighbours[each, asker] = device
-            if not each.cut_out and not device.cut_in:
-                answers.append(each)
+    link = device.link
+    if link is not None:
+        if state.waiting:
+            _overheard(state, device, asker)
+        few = not link.proxies and not is_loopback(hop)
+        for each in link.having.get(hop, ()) if few else link.devices:
+            if not hears_broadcast(device, each) or each.cut_in or device.cut_out:
+                continue
+            if _answers(each, hop, asker):
+                state.neighbours[each, asker] = device
+                if not each.cut_out and not device.cut_in:
+                    answers.append(each)
     if not answers:
         state.waiting.add((device, hop))
         return [], unknown
     state.neighbours[device, hop] = answers[0]
     return answers[:1], trace
+
+
+def _overheard(state: State, device: Device, asker: int) -> None:
+    """Whoever waits for the asker's own address hears the request, and learns the address from it."""
+    for each, wanted in list(state.waiting):
+        if wanted == asker and hears_broadcast(device, each) and not each.cut_in and not device.cut_out:
+            state.neighbours[each, asker] = device
 
 
 def _asker(device: Device, hop: int, source: int) -> int:

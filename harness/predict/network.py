@@ -101,6 +101,10 @@ class Link:
     bridge: bool
     mtu: int
     devices: list[Device] = field(default_factory=list)
+    having: dict[int, list[Device]] = field(default_factory=dict)
+    """Address → devices here whose host has it, on whatever interface: who may answer ARP for it."""
+    proxies: bool = False
+    """Some host here answers ARP for others, or for loopback addresses."""
 
     @property
     def ports(self) -> list[Device]:
@@ -223,6 +227,11 @@ def compile_network(topology: Topology) -> Network:
         for device in tables.devices:
             for each in device.addresses:
                 owners.setdefault(each.ip, []).append(device)
+    for link in links.values():
+        for device in link.devices:
+            link.proxies |= device.proxy_arp or device.route_localnet
+            for number in {each.ip for other in device.host.devices for each in other.addresses}:
+                link.having.setdefault(number, []).append(device)
     return Network(hosts, links, owners)
 
 

@@ -215,11 +215,12 @@ def leave(flight: Flight, host: HostTables, packet: Packet, way: Way, trace: Tra
             else:
                 flight.drop(host, trace[1], packet, trace)
             return
+        had_source = packet.source != 0
         if host.tracked:
             trace = firewall.translate_source(
                 host, packet, iif, way.device, way.gateway or packet.to, flight.state, trace
             )
-            if not packet.source:
+            if had_source and not packet.source:
                 if iif is None:
                     flight.fail("EPERM", trace, host, packet)
                 else:

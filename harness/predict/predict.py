@@ -95,7 +95,7 @@ def _look_around(scene: Stage) -> None:
                     seeker.announces.update(dict.fromkeys(found, (at, response.told[1])))
 
 
-def predict(scenario: Scenario, subject: str = "asyncio", *, why: bool = True) -> Prediction:
+def predict(scenario: Scenario, subject: str = "asyncio", *, why: bool = True, beacons: bool = True) -> Prediction:
     """Compute what must happen.
 
     Args:
@@ -103,6 +103,7 @@ def predict(scenario: Scenario, subject: str = "asyncio", *, why: bool = True) -
         subject: Which implementation plays the servers (:data:`canet.scenarios.model.SUBJECTS`, ``rsrv``,
             ``caproto-asyncio`` …).
         why: Put reasons into words; without, the same result comes sooner.
+        beacons: Also say who hears beacons.
 
     Raises:
         KeyError: A name in the scenario that nothing has.
@@ -115,7 +116,7 @@ def predict(scenario: Scenario, subject: str = "asyncio", *, why: bool = True) -
         subject=subject,
         probes=probes,
         clients=clients,
-        beacons=predict_beacons(scene.world, State(), scene.servers, why=why),
+        beacons=predict_beacons(scene.world, State(), scene.servers, why=why) if beacons else (),
         dead=tuple((each.name, each.dead) for each in scene.servers.values() if each.dead is not None),
     )
 
