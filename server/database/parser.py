@@ -56,6 +56,8 @@ _RECORD = _Construct(_OPEN, ("a record type", _WORD), _COMMA, ("a record name", 
 _ITEM = _Construct(
     ("'field', 'info', 'alias' or '}'", "(field|info)"), _OPEN, ("a name", _WORD), _COMMA, ("a value", _VALUE), _CLOSE
 )
+_PLAIN_FIELD = re.compile(r'\s*+field\(\s*+"?(\w++)"?\s*+,\s*+"([^"\\\n]*+)"\s*+\)')
+"""What most of any file is; it matches nothing that ``_ITEM`` would read otherwise."""
 _JSON_ITEM = _Construct(
     ("'field' or 'info'", "(field|info)"), _OPEN, ("a name", _WORD), _COMMA, ("a JSON value", r"(?=[\[{])")
 )
@@ -183,13 +185,17 @@ class _Parser:
         if not self.text.startswith("{", opening):
             return block
         self.at = opening + 1
-        text, item, fields = self.text, _ITEM.match, block.fields
+        text, plain, item, fields = self.text, _PLAIN_FIELD.match, _ITEM.match, block.fields
         while True:
+            while (matched := plain(text, self.at)) is not None:
+                self.at = matched.end()
+                word, value = matched.groups()
+                fields.append((word, value, matched.start(1)))
             matched = item(text, self.at)
             if matched is not None:
                 self.at = matched.end()
                 keyword, word, value = matched.groups()
-                if keyword == "field":  # what most of any file is
+                if keyword == "field":
                     fields.append((_text(word), _text(value), matched.start(1)))
                 else:
                     block.infos.append((_text(word), _text(value)))
