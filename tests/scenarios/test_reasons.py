@@ -31,21 +31,28 @@ def fixes() -> Iterator[tuple[Scenario, Scenario]]:
 
 def turned_back(base: Scenario, fix: Scenario) -> Scenario:
     """Return a fix that is set up like the broken base again, and still expects success."""
+    if (base.topology, base.servers, base.clients) == (fix.topology, fix.servers, fix.clients):
+        # The cure is in what happens: the steps or the probes.
+        known = {each.subject for each in base.expectations}
+        kept = tuple(each for each in fix.expectations if each.subject in known)
+        return replace(base, expectations=kept, speaks_about=fix.speaks_about)
     before = {each.name: each for each in base.clients}
     names = {*(s.name for s in base.servers), *(c.name for c in fix.clients), *(p.name for p in fix.probes)}
-    steps = base.steps if all(each.target is None or each.target in names for each in base.steps) else fix.steps
-    labels = {each.args.get("label") for each in steps}
-    if any(each.args.get("label") not in labels for each in fix.steps) or any(
-        each.do == "probe" and each not in steps for each in fix.steps
-    ):
-        steps = fix.steps
+    possible = {each.target for each in base.steps} <= {*names, None}
+    same_probes = [each for each in fix.steps if each.do == "probe"] == [s for s in base.steps if s.do == "probe"]
+    same_labels = labels(fix) <= labels(base)
     return replace(
         fix,
         topology=base.topology,
         servers=base.servers,
         clients=tuple(before.get(each.name, each) for each in fix.clients),
-        steps=steps,
+        steps=base.steps if possible and same_probes and same_labels else fix.steps,
     )
+
+
+def labels(scenario: Scenario) -> set[object]:
+    """Return the labels of the steps."""
+    return {each.args["label"] for each in scenario.steps if "label" in each.args}
 
 
 FIXES = list(fixes())
