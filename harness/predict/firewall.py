@@ -77,6 +77,8 @@ class State:
     """(device, address) → who was found to have it, by asking or by being asked (ARP tables)."""
     waiting: set[tuple[Device, int]] = field(default_factory=set)
     """Addresses that were asked for in vain; overhearing their owner resolves them."""
+    mappings: dict[tuple[int, int, int, int, int], int] = field(default_factory=dict)
+    """(host, protocol, source, its port, translated source) → translated port: reused for what comes from there."""
 
 
 def inverted(flow: Flow) -> Flow:
@@ -241,9 +243,14 @@ def translate_source(
             packet.source = 0
             return trace
         trace = (trace, "nat-source", (host.name, packet.source, to))
-        entry.reply = (*entry.reply[:3], to, entry.reply[4])
+        key = (host.index, packet.proto, packet.source, packet.sport, to)
+        if to != packet.source:
+            packet.sport = state.mappings.get(key, packet.sport)  # find_appropriate_src
+        entry.reply = (*entry.reply[:3], to, packet.sport)
         packet.source = to
-        break
+        trace = _unclash(host, state, packet, entry, trace)
+        state.mappings[key] = packet.sport
+        return trace
     return _unclash(host, state, packet, entry, trace)
 
 

@@ -22,7 +22,7 @@ from canet.harness.predict.network import (
     is_loopback,
     is_multicast,
 )
-from canet.harness.predict.trace import Trace
+from canet.harness.predict.trace import Trace, address
 
 MAX_HOPS = 70
 IP_HEADER = 20
@@ -346,6 +346,9 @@ def receive(flight: Flight, device: Device, packet: Packet, cast: str, trace: Tr
 def _route_input(flight: Flight, device: Device, packet: Packet, cast: str, trace: Trace) -> None:
     """ip_route_input_noref, ip_route_input_slow."""
     host, to, source = device.host, packet.to, packet.source
+    if source >> 24 == 0 and to != LIMITED:
+        flight.drop(host, "martian-source", packet, (trace, "martian-source", (host.name, address(source))))
+        return
     if is_multicast(to):
         if device not in flight.groups.get(to, ()):
             flight.drop(host, "multicast-unjoined", packet, (trace, "multicast-unjoined", (device.label, to)))
