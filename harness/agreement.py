@@ -9,18 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from canet.harness.inject import batches
 from canet.harness.observation import Check, ClientSeen, Observation, ProbeSeen
+from canet.harness.participants.recipe import all_pvs
 from canet.harness.predict import ClientPrediction, Prediction, ProbePrediction, Sure
 from canet.harness.verdict import answered, connected, in_words
-from canet.scenarios.model import Scenario
+from canet.scenarios.model import WITNESS, Scenario
 
 STILL = frozenset({"probe", "client"})
 """Steps that change nothing."""
 
 
 def comparable(scenario: Scenario) -> bool:
-    """Tell whether the model speaks about all that happens in a scenario."""
-    return all(step.do in STILL for step in scenario.steps) and all(each.autostart for each in scenario.servers)
+    """Tell whether the model speaks about all that happens in a scenario: no change, one datagram for each search."""
+    pvs = all_pvs(scenario.servers)
+    return (
+        all(step.do in STILL for step in scenario.steps)
+        and all(each.autostart for each in scenario.servers)
+        and all(len(batches((WITNESS, *(probe.pvs or pvs)))) == 1 for probe in scenario.probes)
+    )
 
 
 def compare(prediction: Prediction, observation: Observation) -> tuple[Check, ...]:
