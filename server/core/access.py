@@ -7,6 +7,7 @@ while one of its inputs is unknown or INVALID. A group that the file does not de
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -14,6 +15,7 @@ from canet.server.core.acf import Access, AccessFile, Group, Rule
 from canet.server.core.pv import PV
 from canet.server.protocol.alarm import Severity
 
+log = logging.getLogger("canet.access")
 Lookup = Callable[[str], PV | None]
 
 
@@ -61,6 +63,7 @@ class AccessSecurity:
     def __init__(self, file: AccessFile, *, check_client_ip: bool = False) -> None:
         self.file = file
         self.check_client_ip = check_client_ip
+        self._traps = any(rule.trap for group in file.groups.values() for rule in group.rules)
         self._changed: list[Callable[[], None]] = []
         self._decisions: dict[tuple[str, int, str, str], Decision] = {}
         self._groups = {name: _State(group) for name, group in file.groups.items()}
@@ -116,6 +119,16 @@ class AccessSecurity:
         """Return whether a client may read and write a PV of ``group`` whose field is of ``level``."""
         access = self.decide(group, level, user, host).access
         return access >= Access.READ, access >= Access.WRITE
+
+    @property
+    def traps(self) -> bool:
+        """Whether any rule asks for its writes to be logged (``TRAPWRITE``)."""
+        return self._traps
+
+    def wrote(self, pv: PV, user: str, host: str, value: object) -> None:
+        """Log a write that a rule with ``TRAPWRITE`` allows: who, from where, what, and what it was before."""
+        if self.decide(pv.group, pv.level, user, host).trap:
+            log.info("%s@%s writes %s: %s, was %s", user, host, pv.name, value, pv.value)
 
     def decide(self, group: str, level: int, user: str, host: str) -> Decision:
         """Return what the rules grant a client, and whether its writes are to be logged."""

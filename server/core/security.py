@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from canet.server.core.pv import PV
 
 
 class Security(Protocol):
@@ -12,6 +15,13 @@ class Security(Protocol):
     @property
     def check_client_ip(self) -> bool:
         """Whether clients are known by the IP address they come from, not by the host name they give."""
+
+    @property
+    def traps(self) -> bool:
+        """Whether :meth:`wrote` is to be told of writes."""
+
+    def wrote(self, pv: PV, user: str, host: str, value: object) -> None:
+        """Take note that a client, known as for :meth:`rights`, writes ``value`` to a PV."""
 
     def rights(self, group: str, level: int, user: str, host: str) -> tuple[bool, bool]:
         """Return (read, write) for a client on a PV of ``group`` whose field has access level ``level`` (0 or 1).
@@ -28,6 +38,10 @@ class Open:
     """Everybody may read and write everything: what rsrv does without an ACF file."""
 
     check_client_ip = False
+    traps = False
+
+    def wrote(self, pv: PV, user: str, host: str, value: object) -> None:
+        """Note nothing."""
 
     def rights(self, group: str, level: int, user: str, host: str) -> tuple[bool, bool]:  # noqa: ARG002 - by protocol
         """Return (True, True)."""

@@ -43,6 +43,9 @@ def write(circuit: Circuit, message: Message) -> None:
     except (ConversionError, ValueError, TypeError):
         _done(circuit, channel, message, eca.PUTFAIL)
         return
+    security = circuit.server.security
+    if security.traps:
+        security.wrote(pv, circuit.user, circuit.peer[0] if security.check_client_ip else circuit.host, value)
     if pv.putter is None:
         pv.accept(value)
         _done(circuit, channel, message, eca.NORMAL)

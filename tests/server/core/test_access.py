@@ -50,6 +50,18 @@ def test_writes_that_are_to_be_logged() -> None:
     assert not security().decide("DEFAULT", 1, "eve", "pc").trap
 
 
+def test_trapped_writes_say_who_and_what(caplog: pytest.LogCaptureFixture) -> None:
+    """User, host, PV, the value and what it was before; only for writes that such a rule allows."""
+    caplog.set_level("INFO")
+    rules = security()
+    assert rules.traps
+    assert not security("ASG(DEFAULT) { RULE(1, WRITE) }").traps
+    rules.wrote(PV("x", 1.0, level=0), "eve", "pc", 2.0)
+    rules.wrote(PV("y", 1.0, level=1), "eve", "pc", 2.0)
+
+    assert [record.getMessage() for record in caplog.records] == ["eve@pc writes x: 2.0, was 1.0"]
+
+
 def test_rights_follow_a_pv() -> None:
     """When an input changes the condition, whoever watches is told; not otherwise, and INVALID makes it fail."""
     permit, mode = PV("BL7:permit", 0.0), PV("BL7:mode", 0)

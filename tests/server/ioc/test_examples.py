@@ -158,8 +158,9 @@ def test_driver(backend: str) -> None:
         client.until("d:reading.SEVR", lambda severity: severity == 0)
 
 
-def test_security(backend: str) -> None:
-    """Rights depend on the user and on a PV, and are announced when it changes."""
+def test_security(backend: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Rights depend on the user and on a PV, are announced when it changes, and what a rule traps is logged."""
+    caplog.set_level("INFO")
     security = example("security")
     with (
         background(security.Shutter("s:"), backend, acf=security.RULES) as where,
@@ -183,6 +184,7 @@ def test_security(backend: str) -> None:
 
         assert not anna.channel("s:shutter").writable
         assert anna.get("s:shutter") == 1
+    assert "anna@localhost writes s:shutter: 1, was 0" in caplog.text
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.py")))
