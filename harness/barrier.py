@@ -77,6 +77,11 @@ class Barrier:
             thread.join()
         self._ends.clear()
 
+    @property
+    def cut(self) -> frozenset[tuple[str, str]]:
+        """Pairs of hosts, sender and receiver, between which nothing passes on some cable."""
+        return frozenset((self._ends[a].host, self._ends[b].host) for a, b in self._cut)
+
     def forget_cuts(self) -> None:
         """Try every pair again: the network has changed."""
         self._cut.clear()
