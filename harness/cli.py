@@ -42,6 +42,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "doctor": ("doctor", "Say what works on this machine, what does not, and which setting to change."),
     "selfcheck": ("selfcheck", "Compare predictions with this kernel in random networks."),
     "nameserver": ("nameserver", "Serve searches over TCP for clients that cannot broadcast."),
+    "gateway": ("gateway", "Make the PVs of one network available in another."),
     "relay": ("relay", "Forward searches and beacons between networks."),
 }
 """Name of a command → its module in ``canet.harness.commands``, and its line in the help."""
@@ -93,7 +94,7 @@ def application(words: Sequence[str]) -> typer.Typer:
         if name == named:
             importlib.import_module(f"canet.harness.commands.{module}").register(app)
         else:
-            app.command(name, help=summary)(_unloaded)
+            app.command(name, help=summary, short_help=summary)(_unloaded)
     return app
 
 

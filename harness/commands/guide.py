@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ import typer
 from canet.harness.commands.show import differences, measures
 from canet.scenarios import library
 from canet.scenarios.errors import ScenarioError
-from canet.scenarios.model import Scenario
+from canet.scenarios.model import Expectation, Outcome, Scenario
 
 
 def register(app: typer.Typer) -> None:
@@ -138,6 +139,7 @@ def entry(variants: Sequence[Scenario], results: Results) -> Iterator[str]:
     """Yield one problem with its cause and each fix."""
     base = variants[0]
     yield f'<a id="{anchor(base.id)}"></a>'
+    yield ""
     yield f"### {base.title}"
     yield ""
     yield base.story
@@ -151,41 +153,110 @@ def entry(variants: Sequence[Scenario], results: Results) -> Iterator[str]:
         yield f"**{_role(each, base)}**"
         yield ""
         if each is not base:
-            yield from (f"- set: {line}" for line in differences(base, each) if not ASIDE.search(line))
-        yield from (f"- {line}" for line in _expected(each))
-        yield from (f"- {line}" for line in _measured(results.get(each.key, ())))
+            changes = [line for line in differences(base, each) if not ASIDE.search(line)]
+            yield from (f"- set up with {line}" for line in changes)
+        verdicts = [verdict for verdict in results.get(each.key, ()) if verdict.get("subject") in each.subjects]
+        for expectation in each.expectations:
+            if each is base or expectation not in base.expectations:
+                yield from _expected(each, expectation, _checks(each, expectation, verdicts))
+        yield from _outcomes(verdicts)
     if base.references:
         yield ""
         yield "See also: " + " · ".join(base.references)
     yield ""
-    yield f"`canet show {anchor(base.id)}`" + (f" · tags: {', '.join(base.tags)}" if base.tags else "")
+    yield f"Try it: `canet run {anchor(base.id)}`" + (f" · tags: {', '.join(base.tags)}" if base.tags else "")
+
+
+def _checks(
+    scenario: Scenario, expectation: Expectation, verdicts: Sequence[Mapping[str, Any]]
+) -> Sequence[Mapping[str, Any]]:
+    """Return the checks of a run to which this expectation applies, not another one for its implementation."""
+    for verdict in verdicts:
+        if verdict["outcome"] == "holds" and expectation in scenario.expected(str(verdict["subject"])):
+            return list(verdict.get("checks", ()))
+    return ()
 
 
 def _role(scenario: Scenario, base: Scenario) -> str:
+    title = scenario.variant_title.removeprefix("near miss: ")
     if scenario is base:
-        return f"Cause: {scenario.cause}." if scenario.cause else "As it should be."
+        return f"The cause: {scenario.cause}." if scenario.cause else "As it should be."
+    if scenario.variant_title.startswith("near miss"):
+        return f"Does not help – {title}" + (f": {scenario.cause}." if scenario.cause else ".")
     if scenario.cause:
-        return f"Does not help – {scenario.variant_title.removeprefix('near miss: ')}: {scenario.cause}."
-    return f"{'Fix' if base.cause else 'Also'}: {scenario.variant_title}."
+        return f"The same in another form – {title}: {scenario.cause}."
+    return f"{'What helps' if base.cause else 'Also'}: {title}."
 
 
-def _expected(scenario: Scenario) -> Iterator[str]:
-    for each in scenario.expectations:
-        who = f"`{each.subject}`" + (f" with {', '.join(each.when)}" if each.when else "")
-        reason = f", because {each.because}" if each.because else ""
-        yield f"{who}: {'; '.join(measures(each)) or 'is looked at'}{reason}"
+def _expected(scenario: Scenario, expectation: Expectation, checks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield what one expectation says, in words, and what a run measured of it."""
+    where = f", with {' and '.join(expectation.when)} as server" if expectation.when else ""
+    reason = f", because {expectation.because}" if expectation.because else ""
+    words = "; ".join(spoken(expectation)) or "is looked at"
+    yield f"- {subject(scenario, expectation.subject)}{where}: {words}{reason}."
+    figures = [
+        f"{check['measure'].replace('_', ' ')} {check['seen']}"
+        for check in checks
+        if check["subject"] == expectation.subject and check["measure"] in FIGURES
+    ]
+    if figures:
+        yield f"  Measured: {'; '.join(figures)}."
 
 
-MARKS = {"holds": "as expected", "fails": "NOT as expected", "skipped": "not run here", "error": "could not be judged"}
+FIGURES = ("received", "answered", "connects", "reads", "reply_from", "searches_to")
+"""Measures whose figures tell a reader something."""
 
 
-def _measured(verdicts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    if not verdicts:
-        return
+def subject(scenario: Scenario, name: str) -> str:
+    """Return what an expectation speaks of, for somebody who does not know the file."""
+    for probe in scenario.probes:
+        if probe.name == name:
+            port = "" if probe.port == 5064 else f":{probe.port}"
+            many = f" (from {probe.sources} source ports)" if probe.sources > 1 else ""
+            return f"A search from {probe.host} to {probe.to}{port}{many}"
+    for client in scenario.clients:
+        if client.name == name:
+            env = ", ".join(f"`{key}={value}`" for key, value in client.env.items())
+            return f"The client {client.implementation} on {client.host}" + (f" with {env}" if env else "")
+    if any(server.name == name for server in scenario.servers):
+        return f"The server {name}"
+    return f"Then, {name.replace('-', ' ')}"
+
+
+def spoken(expectation: Expectation) -> Iterator[str]:
+    """Yield each measure in words."""
+    verbs = {"received": "received by", "answered": "answered by", "connects": "connection to", "reads": "reads"}
+    for field, verb in verbs.items():
+        outcome = getattr(expectation, field)
+        if outcome is not None:
+            yield f"{verb} {'nothing' if field == 'reads' and outcome.kind == 'none' else people(outcome)}"
+    yield from measures(replace(expectation, received=None, answered=None, connects=None, reads=None))
+
+
+def people(outcome: Outcome) -> str:
+    """Say a set of acceptable results.
+
+    >>> people(Outcome.parse("one of a, b, spread"))
+    'exactly one of a, b (another one for another source port)'
+    """
+    members = ", ".join(outcome.members)
+    if outcome.kind == "none":
+        return "nobody"
+    if outcome.kind == "all":
+        return f"only {members}" if len(outcome.members) == 1 else f"all of {members}"
+    if outcome.kind == "some":
+        return f"at least one of {members}"
+    return f"exactly one of {members}" + (" (another one for another source port)" if outcome.spread else "")
+
+
+MARKS = {"holds": "as said", "fails": "NOT as said", "skipped": "not run", "error": "could not be judged"}
+
+
+def _outcomes(verdicts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     groups: dict[str, list[str]] = {}
     for verdict in verdicts:
         groups.setdefault(str(verdict["outcome"]), []).append(str(verdict.get("subject", "")))
-    yield "measured: " + "; ".join(f"{MARKS.get(name, name)} with {', '.join(who)}" for name, who in groups.items())
-    first = next((each for each in verdicts if each["outcome"] == "holds"), verdicts[0])
-    for check in first.get("checks", ()):
-        yield f"  - {check['subject']} {check['measure']}: {check['seen']}"
+    if groups:
+        yield "- Last run: " + "; ".join(
+            f"{MARKS.get(name, name)} with {', '.join(who)}" for name, who in groups.items()
+        )

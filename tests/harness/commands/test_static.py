@@ -9,6 +9,7 @@ import pytest
 
 from canet.harness import cli
 from canet.scenarios import library
+from canet.scenarios.load import ROOT
 
 
 def canet(*words: str) -> int:
@@ -109,8 +110,15 @@ def test_guide_holds_every_problem_and_its_measured_outcome(tmp_path: Path) -> N
     assert canet("guide", "--run", str(tmp_path / "run"), "--out", str(out)) == 0
     text = out.read_text()
     assert all(f'<a id="{path.stem}"></a>' in text for path in library.files())
-    assert "- measured: as expected with trio" in text
-    assert "group answered: ioc1, ioc2" in text
+    assert "- Last run: as said with trio." in text
+    assert "Measured: answered ioc1, ioc2." in text
+
+
+def test_the_guide_in_the_documentation_knows_every_problem() -> None:
+    """A new scenario is not forgotten there: run `canet guide --run RESULTS --out docs/troubleshooting.md`."""
+    text = (ROOT.resolve().parent / "docs" / "troubleshooting.md").read_text()
+    missing = [path.stem for path in library.files() if f'<a id="{path.stem}"></a>' not in text]
+    assert missing == []
 
 
 def test_guide_of_no_run_is_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
