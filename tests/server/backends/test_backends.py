@@ -107,8 +107,12 @@ def test_threads(run: Run[object]) -> None:
         called = seam.event()
         names: list[int] = []
 
+        def note() -> None:
+            names.append(threading.get_ident())
+
         def work(word: str) -> str:
-            seam.from_thread(lambda: (names.append(threading.get_ident()), called.set()))
+            seam.from_thread(note)
+            seam.from_thread(called.set)
             assert threading.get_ident() != here
             return word
 

@@ -1,0 +1,98 @@
+"""The servers of a benchmark: how each is started in the namespace of its own that all share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from canet.netns import HostNamespace
+from canet.netns.process import Process
+
+ELEMENTS = 100_000
+
+_CANET = """
+import sys
+import numpy as np
+from canet.server import process
+from canet.server.backends import backend
+from canet.server.core.config import Config
+from canet.server.core.names import Directory
+from canet.server.core.pv import PV
+from canet.server.core.server import Server
+from canet.server.io.driver import Driver
+import os, time
+begin = time.perf_counter()
+many = int(sys.argv[2])
+pvs = [PV("x", 1.5), PV("array", np.zeros(100_000))]
+pvs += [PV(f"pv:{number}", 0.0) for number in range(many)]
+server = Server(Directory(pvs), config=Config.from_environment(os.environ))
+async def main(seam):
+    driver = Driver(server, seam)
+    async def end():
+        await seam.interrupted()
+        driver.stop()
+    seam.spawn(end)
+    await driver.serve(lambda _: print("ready", time.perf_counter() - begin, flush=True))
+backend(sys.argv[1]).run(main)
+"""
+
+_RSRV = """
+import os
+from canet.harness.participants.serve_rsrv import serve
+memory = os.memfd_create("array.db")
+os.write(memory, b'record(waveform, "array") { field(FTVL, "DOUBLE") field(NELM, "100000") }')
+serve({"pvs": {"x": 1.5}, "db": f"/proc/self/fd/{memory}"})
+"""
+
+_CAPROTO = """
+import sys
+from canet.harness.participants.serve_caproto import serve
+serve({"backend": sys.argv[1], "pvs": {"x": 1.5, "array": [0.0] * 100_000}})
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A server in the benchmark."""
+
+    name: str
+    program: str
+    args: tuple[str, ...] = ()
+    window: int = 1 << 20
+    """Bytes of requests that it is given at a time; caproto disconnects clients that send more."""
+    needs: str = ""
+    """A package that must be importable."""
+
+    def start(self, host: HostNamespace, port: int) -> Process:
+        """Start it on a port of its own."""
+        argv = [sys.executable, "-W", "ignore", "-c", self.program, *self.args]
+        return host.spawn(argv, env=environment(port), cwd=Path.cwd())
+
+
+def environment(port: int) -> Mapping[str, str]:
+    """Return the variables of a server on loopback."""
+    return {
+        "EPICS_CAS_INTF_ADDR_LIST": "127.0.0.1",
+        "EPICS_CAS_AUTO_BEACON_ADDR_LIST": "NO",
+        "EPICS_CAS_BEACON_ADDR_LIST": "127.0.0.1",
+        "EPICS_CA_SERVER_PORT": str(port),
+    }
+
+
+_FEW = 16 * 400
+CONTENDERS = (
+    Contender("rsrv", _RSRV, needs="softioc"),
+    Contender("canet asyncio", _CANET, ("asyncio", "0")),
+    Contender("canet curio", _CANET, ("curio", "0")),
+    Contender("canet trio", _CANET, ("trio", "0")),
+    Contender("caproto asyncio", _CAPROTO, ("asyncio",), _FEW, "caproto"),
+    Contender("caproto trio", _CAPROTO, ("trio",), _FEW, "caproto"),
+)
+"""rsrv first, since ratios refer to it."""
+
+
+def canet_with(backend: str, pvs: int) -> Contender:
+    """Return our server with many scalar PVs, for the measures of memory."""
+    return Contender(f"canet {backend}", _CANET, (backend, str(pvs)))
