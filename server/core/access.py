@@ -56,13 +56,24 @@ class AccessSecurity:
 
     Args:
         file: The groups and rules.
-        check_client_ip: Whether the hosts of the file are addresses, to be compared with the client's own address
-            instead of the name that it claims (``asCheckClientIP`` of an IOC).
+        resolve: Gives the IPv4 address of a host name of the file, or ``None``. With it, hosts are compared by the
+            address that a client comes from instead of the name that it claims (``asCheckClientIP`` of an IOC);
+            names are resolved here, once.
     """
 
-    def __init__(self, file: AccessFile, *, check_client_ip: bool = False) -> None:
+    def __init__(self, file: AccessFile, *, resolve: Callable[[str], str | None] | None = None) -> None:
         self.file = file
-        self.check_client_ip = check_client_ip
+        self.check_client_ip = resolve is not None
+        self.unresolved: frozenset[str] = frozenset()
+        """Host names that have no address: rules do not speak of them."""
+        self._hosts = file.hosts
+        if resolve is not None:
+            found = {name: resolve(name) for members in file.hosts.values() for name in members}
+            self.unresolved = frozenset(name for name, address in found.items() if address is None)
+            self._hosts = {
+                group: frozenset(address for name in members if (address := found[name]) is not None)
+                for group, members in file.hosts.items()
+            }
         self._traps = any(rule.trap for group in file.groups.values() for rule in group.rules)
         self._changed: list[Callable[[], None]] = []
         self._decisions: dict[tuple[str, int, str, str], Decision] = {}
@@ -153,7 +164,7 @@ class AccessSecurity:
             rule.enabled
             and level <= rule.level
             and (not rule.users or _in_one(user, rule.users, self.file.users))
-            and (not rule.hosts or _in_one(host, rule.hosts, self.file.hosts))
+            and (not rule.hosts or _in_one(host, rule.hosts, self._hosts))
         )
 
 

@@ -25,6 +25,7 @@ def background(
     backend: str = "asyncio",
     *,
     acf: str | Path | None = None,
+    check_client_ip: bool = False,
     statistics: str | None = None,
     environment: Mapping[str, str] = LOOPBACK,
     timeout: float = 10.0,
@@ -35,6 +36,7 @@ def background(
         group: What to serve.
         backend: asyncio, curio or trio.
         acf: An access security file.
+        check_client_ip: As for :func:`canet.server.ioc.run`.
         statistics: Prefix of PVs that count; ``None``: there are none.
         environment: Where ``EPICS_CA…`` variables are read; by default the server is on the loopback interface only.
         timeout: Seconds that starting and ending may take.
@@ -56,7 +58,15 @@ def background(
 
     def serve() -> None:
         try:
-            run(group, backend, acf=acf, statistics=statistics, environment=environment, ready=ready)
+            run(
+                group,
+                backend,
+                acf=acf,
+                check_client_ip=check_client_ip,
+                statistics=statistics,
+                environment=environment,
+                ready=ready,
+            )
         except BaseException as error:  # it is raised where somebody waits for it
             failed.append(error)
         finally:

@@ -57,6 +57,9 @@ def add_switches(parser: argparse.ArgumentParser, *, prefix: str = "") -> None:
     parser.add_argument("--port", type=int, metavar="N", help="port for searches and clients (default: 5064)")
     parser.add_argument("--acf", metavar="FILE", help="access security file; $(P) in it is the prefix")
     parser.add_argument(
+        "--check-client-ip", action="store_true", help="hosts of the access security file are known by their addresses"
+    )
+    parser.add_argument(
         "--stats", metavar="PREFIX", help="serve PVs that count clients, channels, searches and bytes, as PREFIX…"
     )
     parser.add_argument("--list-pvs", action="store_true", help="print the names of all PVs at the start")
@@ -91,6 +94,7 @@ def serve(group: Group, arguments: argparse.Namespace, environment: Mapping[str,
             arguments.backend,
             interfaces=arguments.interfaces,
             acf=arguments.acf,
+            check_client_ip=arguments.check_client_ip,
             statistics=arguments.stats,
             environment=found,
             ready=_greeting(group, arguments),

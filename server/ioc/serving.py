@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ def run(
     *,
     interfaces: Sequence[str] = (),
     acf: str | Path | None = None,
+    check_client_ip: bool = False,
     statistics: str | None = None,
     environment: Mapping[str, str] | None = None,
     ready: Callable[[Addresses], object] | None = None,
@@ -43,6 +45,8 @@ def run(
         backend: asyncio, curio or trio.
         interfaces: Addresses to serve on, instead of what ``EPICS_CAS_INTF_ADDR_LIST`` says.
         acf: An access security file; ``$(P)`` in it is the group's prefix, and it may use the group's macros.
+        check_client_ip: Compare the hosts of that file with the addresses that clients come from, not with the names
+            that they claim.
         statistics: Prefix of PVs that count clients, channels, searches and bytes; ``None``: there are none.
         environment: Where ``EPICS_CA…`` variables are read; by default the process's own.
         ready: Called when the server answers, with the addresses that it is bound to.
@@ -60,14 +64,28 @@ def run(
     if statistics is not None:
         group.attach(ServerStatistics, statistics).source = server.count
     if acf is not None:
-        server.security = _security(Path(acf), {"P": group.prefix, **group.macros}, server.names)
+        server.security = _security(
+            Path(acf), {"P": group.prefix, **group.macros}, server.names, _address if check_client_ip else None
+        )
     ioc = _Ioc(group, server, ready)
     loop.run(ioc.main)
 
 
-def _security(file: Path, macros: Mapping[str, str], names: Names) -> AccessSecurity:
+def _address(host: str) -> str | None:
+    """Return the address of a host name."""
+    try:
+        return socket.gethostbyname(host)
+    except (OSError, UnicodeError):
+        return None
+
+
+def _security(
+    file: Path, macros: Mapping[str, str], names: Names, resolve: Callable[[str], str | None] | None
+) -> AccessSecurity:
     """Read an access security file, and let it follow the PVs that its rules ask for."""
-    security = AccessSecurity(parse(file.read_text(encoding="utf-8"), str(file), macros))
+    security = AccessSecurity(parse(file.read_text(encoding="utf-8"), str(file), macros), resolve=resolve)
+    for host in sorted(security.unresolved):
+        log.warning("%s: host %s has no address: no rule speaks of it", file, host)
     for warning in security.file.warnings:
         log.warning("%s", warning)
 

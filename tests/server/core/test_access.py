@@ -50,6 +50,18 @@ def test_writes_that_are_to_be_logged() -> None:
     assert not security().decide("DEFAULT", 1, "eve", "pc").trap
 
 
+def test_hosts_may_be_known_by_their_addresses() -> None:
+    """Names of the file are resolved once; what a client claims does not count then."""
+    file = parse("HAG(h) { Console1, lost }\nASG(DEFAULT) { RULE(1, WRITE) { HAG(h) } }")
+    rules = AccessSecurity(file, resolve={"console1": "192.0.2.7"}.get)
+
+    assert rules.check_client_ip
+    assert rules.unresolved == {"lost"}
+    assert rules.rights("DEFAULT", 1, "anna", "192.0.2.7") == (True, True)
+    assert rules.rights("DEFAULT", 1, "anna", "console1") == (False, False)
+    assert not AccessSecurity(file).check_client_ip
+
+
 def test_trapped_writes_say_who_and_what(caplog: pytest.LogCaptureFixture) -> None:
     """User, host, PV, the value and what it was before; only for writes that such a rule allows."""
     caplog.set_level("INFO")

@@ -252,6 +252,19 @@ def test_rules_that_wait_in_vain_are_told(backend: str, tmp_path: Path, caplog: 
     assert "a rule with METHOD grants nothing" in caplog.text
 
 
+def test_hosts_are_known_by_their_addresses(backend: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What a client says of its host does not count, where its address does; names without address are told."""
+    file = tmp_path / "x.acf"
+    file.write_text("HAG(h) { 127.0.0.1, no.such.host.invalid }\nASG(DEFAULT) { RULE(1, WRITE) { HAG(h) } }")
+    with (
+        background(Diary("d:"), backend, acf=file, check_client_ip=True) as where,
+        Client(where, host="liar") as client,
+    ):
+        assert client.channel("d:value").writable
+
+    assert "host no.such.host.invalid has no address" in caplog.text
+
+
 def test_unknown_backends_are_told() -> None:
     """With the names of those that there are."""
     with pytest.raises(ValueError, match="choose one of asyncio, curio, trio"):
