@@ -30,13 +30,13 @@ class Row:
 
 
 def describe(message: Message) -> str:
-    """Say one message in a line: its words, and the addresses that matter."""
+    """Say one message in a line: the addresses that matter first, then its words, since lines may be cut."""
     said = headline(message.words)
     if message.kind == "search":
-        return f"{said} → {_short(message.target)}"
-    if message.kind in ("reply", "beacon"):
-        return f"{said} ← {message.origin}"
-    return said
+        return said.replace("SEARCH", f"SEARCH → {_short(message.target)}", 1)
+    if message.kind == "reply":
+        return said.replace("SEARCH reply", f"SEARCH reply ← {message.origin}", 1)
+    return f"{said} ← {message.origin}" if message.kind == "beacon" else said
 
 
 def _short(address: str) -> str:

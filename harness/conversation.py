@@ -106,7 +106,7 @@ class _Listener:
         """Put the PV's name for the channel id of a search reply."""
         found = re.match(r"SEARCH reply cid=(\d+) ", words)
         if found and int(found[1]) in self.names:
-            return f'SEARCH reply "{self.names[int(found[1])]}" {words[found.end() :]}'
+            return f'SEARCH reply {words[found.end() :]} "{self.names[int(found[1])]}"'
         return words
 
     def _segment(self, headers: Headers) -> tuple[Kind, tuple[str, ...]]:
@@ -241,7 +241,7 @@ def headline(words: tuple[str, ...]) -> str:
         short = short[1:]
     joined: dict[str, list[str]] = {}
     for each in short:
-        found = re.match(r'([A-Z_ ]+(?:reply )?)("[^"]*")(.*)', each)
+        found = re.match(r'([^"]+)("[^"]*")(.*)', each)
         key, what = (f"{found[1]}{{}}{found[3]}", found[2]) if found else (each, "")
         joined.setdefault(key, []).append(what)
     return " · ".join(_join(key, what) for key, what in joined.items())

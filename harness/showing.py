@@ -1,27 +1,34 @@
-"""Show results to people in plain text: a line for each case, its checks, its messages."""
+"""Show results to people: a line for each case, its checks, its messages."""
 
 from __future__ import annotations
 
+import shutil
+import sys
 import textwrap
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from canet.harness.observation import Check
-from canet.harness.progress import mark
+from canet.harness import terminal
 from canet.harness.run import Result
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 
 def text(result: Result, *, verbose: bool = False) -> str:
     """Return a case's line; its checks and messages where it does not hold, or all of them with ``verbose``."""
-    verdict = result.verdict
-    holds = {"holds": True, "skipped": None}.get(verdict.outcome, False)
-    lines = [f"{mark(holds)} {result.case.id}  {verdict.outcome} in {verdict.seconds:.2f} s"]
-    lines += textwrap.indent(verdict.reason, "    ").splitlines()
-    for check in verdict.checks:
-        if verbose or check.holds is not True:
-            lines += check_lines(check)
-    if result.observation is not None and (verbose or holds is False):
-        lines += ["", *textwrap.indent(messages(result), "    ").splitlines()]
-    return "\n".join(lines)
+    return _styled(result, verbose, sys.stdout.encoding).plain
+
+
+def show(result: Result, *, verbose: bool = False) -> None:
+    """Print the same to standard output, in colours on a terminal."""
+    out = terminal.console()
+    out.print(_styled(result, verbose, out.encoding))
+
+
+def _styled(result: Result, verbose: bool, encoding: str | None) -> Text:
+    drawn = verbose or result.verdict.outcome in ("fails", "error")
+    chart = messages(result) if drawn and result.observation is not None else ""
+    return terminal.verdict(result.verdict, verbose=verbose, chart=chart, encoding=encoding)
 
 
 def story(result: Result, *, width: int = 110) -> str:
@@ -48,17 +55,9 @@ def messages(result: Result) -> str:
     from canet.harness.conversation import conversation
 
     frames = result.observation.frames if result.observation is not None else ()
-    return chart.text(conversation(frames), [each.name for each in result.case.scenario.topology.hosts])
-
-
-def check_lines(check: Check) -> list[str]:
-    """Return a check with expected, seen and why."""
-    lines = [
-        f"  {mark(check.holds)} {check.subject} {check.measure}",
-        f"      expected  {check.expected}",
-        f"      seen      {check.seen}",
-    ]
-    return [*lines, f"      why       {check.why}"] if check.why else lines
+    hosts = [each.name for each in result.case.scenario.topology.hosts]
+    width = shutil.get_terminal_size().columns - 5 if sys.stdout.isatty() else None
+    return chart.text(conversation(frames), hosts, width)
 
 
 def complaints(result: Result) -> list[str]:
@@ -74,10 +73,3 @@ def complaints(result: Result) -> list[str]:
         if each.holds is False
     ]
     return lines
-
-
-def summary(results: Sequence[Result]) -> str:
-    """Return the last line: how many cases came out how."""
-    words = {"holds": "hold", "fails": "fail", "error": "cannot be judged", "skipped": "skipped"}
-    counts = {name: sum(1 for each in results if each.verdict.outcome == name) for name in words}
-    return f"{len(results)} cases: " + ", ".join(f"{counts[name]} {words[name]}" for name in counts if counts[name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Iterator
 from typing import IO, TYPE_CHECKING, Final
 
@@ -52,7 +53,7 @@ def verdict(found: Verdict, *, verbose: bool = False, chart: str = "", encoding:
     text.append(f"  {found.outcome}", style)
     text.append(f" in {found.seconds:.2f} s\n" if found.seconds else "\n", "bright_black")
     if found.reason:
-        text.append(f"    {found.reason}\n", style if found.outcome != "skipped" else "")
+        text.append(textwrap.indent(found.reason, "    ") + "\n", style if found.outcome != "skipped" else "")
     for each in found.checks:
         if verbose or each.holds is not True:
             text.append_text(_check(each, encoding))

@@ -69,7 +69,7 @@ def run_scenarios(
     from canet.netns import enter
 
     enter()  # before anything starts a thread, as numpy does
-    from canet.harness import run, showing
+    from canet.harness import run, showing, terminal
 
     bar = progress.Progress(len(todo) * times)
 
@@ -78,7 +78,7 @@ def run_scenarios(
         bar.clear()
         _store(result, out)
         if not as_json:
-            typer.echo(showing.text(result, verbose=verbose))
+            showing.show(result, verbose=verbose)
 
     results = run.run_all(todo, done, jobs=jobs, require_all=require_all, times=times)
     bar.clear()
@@ -93,7 +93,7 @@ def run_scenarios(
 
         typer.echo(as_document(each.verdict for each in results), nl=False)
     else:
-        typer.echo(showing.summary(results))
+        typer.echo(terminal.summary([each.verdict for each in results]))
     if os.environ.get("GITHUB_ACTIONS") == "true":
         from canet.harness.report.github import commands
 

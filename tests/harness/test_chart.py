@@ -51,8 +51,8 @@ def test_whole_chart() -> None:
     lines = chart.text(conversation(talk.frames()), ORDER, width=None).splitlines()
 
     assert lines[0] == "        ms client   ioc    other"
-    assert lines[1] == '    10.000   ├──────▶┼──────▶│   SEARCH "canet:witness", "ioc1:value" → 10.1.0.255'
-    assert lines[2].startswith('    11.000   │◀──────┤       │   SEARCH reply "canet:witness", "ioc1:value" tcp port')
+    assert lines[1] == '    10.000   ├──────▶┼──────▶│   SEARCH → 10.1.0.255 "canet:witness", "ioc1:value"'
+    assert lines[2].startswith('    11.000   │◀──────┤       │   SEARCH reply ← 10.1.0.2:5064 tcp port 45001 "canet')
     assert lines[-1] == "    30.000   │◀──────┼──────▶│   BEACON tcp port 45001 ← 10.1.0.2:5064"
     assert len(lines) == 12
 
@@ -77,7 +77,7 @@ def test_repeats_are_folded() -> None:
     exchange = [message("a", "b", words="ECHO"), message("b", "a", words="ECHO")] * 4
     rows = chart.fold([*search, *exchange])
 
-    assert [(row.text, row.times) for row in rows[:3]] == [('SEARCH "x" → 10.1.0.255', 5), ("ECHO", 1), ("ECHO", 1)]
+    assert [(row.text, row.times) for row in rows[:3]] == [('SEARCH → 10.1.0.255 "x"', 5), ("ECHO", 1), ("ECHO", 1)]
     assert rows[3].text == "the 2 messages above came 3 times more"
     assert len(rows) == 4
 

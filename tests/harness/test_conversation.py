@@ -21,7 +21,7 @@ def test_whole_talk() -> None:
     """Search, reply, circuit and beacon are told in order, with senders, receivers and PV names."""
     assert said() == [
         ("client", ("ioc", "other"), "search", 'SEARCH "canet:witness", "ioc1:value"'),
-        ("ioc", ("client",), "reply", 'SEARCH reply "canet:witness", "ioc1:value" tcp port 45001'),
+        ("ioc", ("client",), "reply", 'SEARCH reply tcp port 45001 "canet:witness", "ioc1:value"'),
         ("client", ("ioc",), "connect", "TCP connect to 10.1.0.2:45001"),
         ("ioc", ("client",), "connect", "TCP accept"),
         ("client", ("ioc",), "circuit", "VERSION 4.13"),

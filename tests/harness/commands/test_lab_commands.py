@@ -68,7 +68,7 @@ def test_run_tells_and_leaves_files(file: Path, tmp_path: Path, capsys: pytest.C
     assert "mine[plain]@trio" in text
     assert "expected  all of a, b" in text
     assert "SEARCH" in text
-    assert "1 cases: 1 hold" in text
+    assert "1 case: 1 holds" in text
     assert list(out.glob("*/verdict.json"))
     assert "testcase" in junit.read_text()
     assert pcap.stat().st_size > 1000
