@@ -213,15 +213,18 @@ def conversation(recorded: Iterable[Frame], arp: bool = False, most: int | None 
     return tuple(found)
 
 
-def frame_words(recorded: Iterable[Frame]) -> Iterator[tuple[str, ...]]:
-    """Yield the words of each frame in turn, so that a stored capture can carry them; nothing for what is not CA."""
+def frame_words(recorded: Iterable[Frame], most: int = 20_000) -> Iterator[tuple[str, ...]]:
+    """Yield the words of each frame in turn, so that a stored capture can carry them; nothing for what is not CA.
+
+    Words cost 0.2 ms, so no more than ``most`` different frames get them, the first ones.
+    """
     listener = _Listener()
     known: dict[bytes, tuple[str, ...]] = {}
     for frame in recorded:
         if frame.direction == "in" and frame.data in known:
             yield known[frame.data]
             continue
-        headers = frames.read(frame.data)
+        headers = frames.read(frame.data) if len(known) < most else None
         kind, words = listener.understand(headers) if headers is not None else ("other", ())
         known[frame.data] = words if kind not in ("other", "arp") else ()
         yield known[frame.data]

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from canet.harness import drawing
 from canet.scenarios import library
 from canet.scenarios.model import Expectation, Scenario
 
@@ -65,9 +66,8 @@ def page(variants: Sequence[Scenario]) -> Iterator[str]:
     if base.story:
         yield ""
         yield base.story
-    if base.drawing:
-        yield ""
-        yield base.drawing
+    yield ""
+    yield base.drawing or drawing.text(base)
     for each in variants:
         yield ""
         title = f"[{each.variant}] {each.variant_title}".rstrip()
