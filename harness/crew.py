@@ -221,18 +221,16 @@ class Crew:
         return tuple(pid for each in self if each.process.poll() is None for pid in sockets.family(each.process.pid))
 
     def at_rest(self) -> Callable[[], bool]:
-        """Return a function that tells, at its call, whether no server did or had anything to do since this one."""
+        """Return a function that tells, at its call, whether no server has done anything since this one."""
         before = activity(self.pids())
 
         def still() -> bool:
-            if before is None or self.queued():
-                return False
-            return activity(self.pids()) == before
+            return before is not None and activity(self.pids()) == before
 
         return still
 
     def queued(self) -> int:
-        """Return how many bytes wait to be read by servers that are not stopped, in their search sockets."""
+        """Return how many bytes wait to be read in the search sockets of all hosts with servers."""
         ports = frozenset[int]().union(*(each.search_ports for each in self))
         return sum(
             each.queued

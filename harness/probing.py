@@ -22,6 +22,8 @@ from canet.scenarios.model import WITNESS, Probe, Server
 
 PATIENCE = 3.0
 """Seconds within which everything must come to rest; otherwise absence is not proven."""
+UNREAD = 0.25
+"""Seconds after which what lies in a queue, while everybody sleeps, is known to be read by nobody."""
 
 
 @dataclass(slots=True)
@@ -43,7 +45,12 @@ class Resting(Protocol):
     """Processes that can be asked whether they have anything left to do."""
 
     def at_rest(self) -> Callable[[], bool]:
-        """Return a function that tells, at its call, whether nothing was done or to do since this one."""
+        """Return a function that tells, at its call, whether nothing was done since this one."""
+        ...
+
+    def queued(self) -> int:
+        """Return how many bytes wait in search sockets."""
+        ...
 
 
 def rest(crew: Resting, barrier: Barrier, drain: Callable[[], int] = lambda: 0, patience: float = PATIENCE) -> bool:
@@ -51,18 +58,26 @@ def rest(crew: Resting, barrier: Barrier, drain: Callable[[], int] = lambda: 0, 
 
     Each round: look who has run so far, let sentinel frames pass every path, and look again. If in a round no server
     ran, nothing was queued, and nothing came to the prober, then whatever was sent before has had all its
-    consequences.
+    consequences. What stays in a queue although nobody runs belongs to somebody who does not read, such as a server
+    that was stopped: a process that waits for a socket is woken with the datagram.
 
     Returns:
         False if that did not happen within ``patience`` seconds.
     """
     deadline = time.monotonic() + patience
     barrier.wait()
-    while time.monotonic() < deadline:
+    unread, since = 0, 0.0
+    while (now := time.monotonic()) < deadline:
         still = crew.at_rest()
         barrier.wait()
+        queued = crew.queued()
         if drain() == 0 and still():
-            return True
+            if not queued or (queued == unread and now - since > UNREAD):
+                return True
+            if queued != unread:
+                unread, since = queued, now
+        else:
+            unread = 0
     return False
 
 

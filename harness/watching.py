@@ -98,12 +98,12 @@ def end(lab: Lab, watch: Watch) -> None:
 def wait(lab: Lab, step: Step) -> None:
     """Wait until something has happened to a client since the last step that did something.
 
-    ``event`` is ``connected``, ``disconnected`` or ``value`` of all its PVs (or of ``pv``), or ``search``: it has sent
-    a search datagram; ``says``: its output matches ``text``. The wait ends after ``seconds``, or when the client has
+    ``event`` is ``connected``, ``disconnected`` or ``value`` of all its PVs (or of ``pv``), or ``search``, ``echo``: it
+    has sent one; ``registered``: a repeater has confirmed it; ``says``: its output matches ``text``. The wait ends after ``seconds``, or when the client has
     searched ``searches`` times in vain: then it did not happen, and that it could have is proven.
     """
     watch, args = lab.watches[str(step.target)], step.args
-    what, since = str(args.get("event", "connected")), lab.acted[0]
+    what, since = str(args.get("event", "connected")), lab.acted[0] + float(_number(args, "skip", 0.0))
     wanted = frozenset({str(args["pv"])} if "pv" in args else watch.pvs)
     limit = time.monotonic() + float(_number(args, "seconds", PATIENCE))
     enough = int(_number(args, "searches", 0))
@@ -120,6 +120,9 @@ def wait(lab: Lab, step: Step) -> None:
             when = times[0] if times else None
         elif what == "echo":
             times = echo_times(lab, watch.client.host, since)
+            when = times[0] if times else None
+        elif what == "registered":
+            times = registration_times(lab, watch.client.host, watch.began)
             when = times[0] if times else None
         elif what == "says":
             import re
@@ -162,6 +165,9 @@ class _Everyone:
         servers, before = self._lab.crew.at_rest(), activity(self._pids())
         return lambda: before is not None and servers() and activity(self._pids()) == before
 
+    def queued(self) -> int:
+        return self._lab.crew.queued()
+
 
 def rest(lab: Lab, patience: float = probing.PATIENCE) -> bool:
     """Wait until nothing is on its way, or being worked on by servers or by clients that stay."""
@@ -177,6 +183,33 @@ def echo_times(lab: Lab, host: str, since: float) -> list[float]:
             if headers is None or headers.proto != "tcp":
                 continue
             if any(command == Command.ECHO for command, *_ in frames.messages(headers.payload)):
+                found.append(each.time)
+    return found
+
+
+def own_port(lab: Lab, name: str) -> int:
+    """Return the UDP port that a client searches from; repeaters hand beacons on to it.
+
+    Raises:
+        ValueError: it has not searched yet.
+    """
+    watch = lab.watches[name]
+    for frame in lab.capture.frames():
+        if frame.time >= watch.began:
+            for source, _target, _names in frames.searches((frame,), watch.client.host):
+                return int(source.rpartition(":")[2])
+    raise ValueError(f"{name} has not searched yet")
+
+
+def registration_times(lab: Lab, host: str, since: float) -> list[float]:
+    """Return when a repeater confirmed registrations, over the loopback of a host, since a time."""
+    found = []
+    for each in lab.capture.frames():
+        if each.time >= since and each.host == host and each.interface == "lo":
+            headers = frames.read(each.data)
+            if headers is None or headers.proto != "udp":
+                continue
+            if any(command == Command.REPEATER_CONFIRM for command, *_ in frames.messages(headers.payload)):
                 found.append(each.time)
     return found
 

@@ -115,6 +115,7 @@ def test_steps_change_who_answers() -> None:
     with lab.Lab(BROADCAST) as up:
         up.play(steps)
         observation = up.observe()
+    assert observation.probes[0].sentinel  # also while one was paused
     answers = [frozenset(r.server for r in shot.replies) for shot in observation.probes[0].shots]
     assert answers[:4] == [{"a", "b"}, {"a", "b"}, {"a"}, {"a"}]
     assert answers[4:6] == [{"b"}, {"b"}]
