@@ -73,7 +73,19 @@ def test_all_sources_at_once(tmp_path: Path) -> None:
     file.write_text("[pvs]\nfrom_file = 1")
     group = load(
         parser().parse_args(
-            ["x=1", "--toml", str(file), "--db", str(DATA / "vacuum.db"), "-m", "P=v:", "-m", "G=g", "--prefix", "lab:"]
+            [
+                "x=1",
+                "--toml",
+                str(file),
+                "--db",
+                str(DATA / "templates" / "vacuum.db"),
+                "-m",
+                "P=v:",
+                "-m",
+                "G=g",
+                "--prefix",
+                "lab:",
+            ]
         )
     )
 
@@ -88,7 +100,10 @@ def test_all_sources_at_once(tmp_path: Path) -> None:
         (["x=1", "x=2"], "'x=2': 'x' is already served"),
         (["--db", "/does/not/exist.db"], "/does/not/exist.db:1: cannot read /does/not/exist.db"),
         (["--toml", "/does/not/exist.toml"], "/does/not/exist.toml: No such file or directory"),
-        (["--db", str(DATA / "vacuum.db")], "vacuum.template:2: macro P has no value: define it with -m P=…"),
+        (
+            ["--db", str(DATA / "templates" / "vacuum.db")],
+            "vacuum.template:2: macro P has no value: define it with -m P=…",
+        ),
     ],
 )
 def test_bad_input(arguments: list[str], part: str, capsys: pytest.CaptureFixture[str]) -> None:

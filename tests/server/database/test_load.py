@@ -23,7 +23,7 @@ def problems_of(text: str) -> list[str]:
 
 def test_includes_and_macros() -> None:
     """An included template takes the macros of the file that includes it; defaults nest; ``*`` adds."""
-    database = load(DATA / "vacuum.db", macros={"P": "SR:", "G": "g1"})
+    database = load(DATA / "templates" / "vacuum.db", macros={"P": "SR:", "G": "g1"})
 
     record = database.records["SR:g1:pressure"]
     assert record.fields == {
@@ -36,8 +36,8 @@ def test_includes_and_macros() -> None:
 
 def test_a_file_may_be_loaded_again_with_other_macros() -> None:
     """One database takes as many files as it is given."""
-    database = load(DATA / "vacuum.template", macros={"P": "A:", "G": "g", "EGU": "Pa"})
-    load(DATA / "vacuum.template", macros={"P": "B:", "G": "g", "LIMIT": "1"}, into=database)
+    database = load(DATA / "templates" / "vacuum.template", macros={"P": "A:", "G": "g", "EGU": "Pa"})
+    load(DATA / "templates" / "vacuum.template", macros={"P": "B:", "G": "g", "LIMIT": "1"}, into=database)
 
     assert [(r.name, r.fields["EGU"], r.fields["HIHI"]) for r in database.records.values()] == [
         ("A:g:pressure", "Pa", "1e-5"),
