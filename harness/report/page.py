@@ -161,7 +161,7 @@ def _count(names: Iterable[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for each in names:
         found[each] = found.get(each, 0) + 1
-    return found
+    return dict(sorted(found.items()))
 
 
 def link(run: Record, name: str, base: Path | None) -> str:
