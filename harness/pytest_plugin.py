@@ -17,6 +17,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,7 +67,13 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Tell pytest about the marker."""
+    """Tell pytest about the marker.
+
+    Raises:
+        UsageError: workers cannot keep labs: nobody sees what they print.
+    """
+    if config.getoption("--canet-keep") and getattr(config.option, "numprocesses", None):
+        raise pytest.UsageError("--canet-keep needs a run without workers: -n 0")
     config.addinivalue_line(
         "markers", "canet_needs(*parts): skip where this machine lacks rsrv, caproto, pcaspy, libca, root or uids"
     )
@@ -186,21 +193,22 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     return report  # type: ignore[no-any-return]  # a wrapper returns what it got
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hold kept labs until told otherwise."""
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Hold kept labs until told otherwise, now that the failures have been shown."""
     if not _kept:
         return
-    for bench in _kept:
-        for line in entrance(bench):
-            print(line)
     try:
-        if session.config.getoption("capture", "no") == "no" and os.isatty(0):
-            input("The labs are up. Press Enter to end them. ")
-        else:
-            import signal
-
-            print("The labs are up until this process gets SIGINT or SIGTERM.", flush=True)
-            signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        terminalreporter.section("labs that are still up")
+        for bench in _kept:
+            for line in entrance(bench):
+                terminalreporter.write_line(line)
+        terminalreporter.write_line(f"They are up until process {os.getpid()} gets Ctrl-C (SIGINT) or SIGTERM.")
+        terminalreporter.flush()
+        ending = {signal.SIGINT, signal.SIGTERM}
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ending)
+        signal.sigwait(ending)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     finally:
         for bench in _kept:
             bench.close()

@@ -74,3 +74,10 @@ def test_scenarios_are_looked_for_where_they_can_be(tmp_path: Path) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "b" / "x.canet.toml").touch()
     assert has_scenarios(tmp_path)
+
+
+def test_workers_cannot_keep_labs(repository: Path) -> None:
+    """Nobody would see what a worker prints, so keeping labs is refused there."""
+    done = run(repository, "--canet-keep", "-n", "1")
+    assert done.returncode == 4
+    assert "needs a run without workers" in done.stderr
