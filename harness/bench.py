@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import os
 import socket
 import statistics
 import sys
@@ -17,11 +18,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from canet.harness.bench_load import MEASURES, Connection, LoadError, Target, find, header
-from canet.harness.bench_servers import CONTENDERS, Contender, canet_with
+from canet.harness.bench_servers import CONTENDERS, ELEMENTS, Contender, canet_with
 from canet.netns import Host, HostNamespace, Network, Topology, Unavailable, enter
 from canet.netns.process import Process
 
 _PORT = 20_000
+_TICKS = os.sysconf("SC_CLK_TCK")
+ARRAY_BYTES = ELEMENTS * 8
+
+Samples = dict[str, dict[str, list[float]]]
+Figures = dict[str, dict[str, float | None]]
+"""Work → server → figure."""
 
 # What is to be reached on asyncio: (work, times rsrv, times caproto asyncio).
 GOALS: dict[str, tuple[float | None, float | None]] = {
@@ -53,13 +60,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = [each for each in chosen if each not in missing]
     with Network(Topology(hosts=(Host(name="bench"),))) as network:
         host = network["bench"]
-        rates = host.call(_measure_all, host, chosen, options.seconds, options.rounds)
+        rates, costs = host.call(_measure_all, host, chosen, options.seconds, options.rounds)
         memory = {} if options.no_memory else host.call(_measure_memory, host)
-    print(_table([each.name for each in chosen], rates))
+    names = [each.name for each in chosen]
+    print(_table(names, rates))
+    print(
+        "\nProcessor time of the server for one operation (µs; ms for an array): what a busy machine does not distort"
+    )
+    print(_cost_table(names, costs))
     for line in _memory_lines(memory):
         print(line)
     if options.json:
-        Path(options.json).write_text(json.dumps({"rates": rates, "memory": memory}, indent=1))
+        Path(options.json).write_text(json.dumps({"rates": rates, "costs": costs, "memory": memory}, indent=1))
     return 0
 
 
@@ -75,12 +87,13 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _measure_all(
     host: HostNamespace, contenders: Sequence[Contender], seconds: float, rounds: int
-) -> dict[str, dict[str, float | None]]:
-    """Return the rates: work → server → median.
+) -> tuple[Figures, Figures]:
+    """Return rates, and the processor time of the server for one operation, in seconds.
 
     Servers take turns within each round, so that all see the same noise.
     """
-    samples: dict[str, dict[str, list[float]]] = {work: {} for work, *_ in MEASURES}
+    samples: Samples = {work: {} for work, *_ in MEASURES}
+    costs: Samples = {work: {} for work, *_ in MEASURES}
     for turn in range(rounds):
         for number, contender in enumerate(contenders):
             port = _PORT + 10 * (turn * len(contenders) + number)
@@ -91,7 +104,11 @@ def _measure_all(
                 for work, measure, divisor, _ in MEASURES:
                     _progress(f"round {turn + 1} of {rounds}: {contender.name}: {work}")
                     try:
-                        samples[work].setdefault(contender.name, []).append(measure(target) / divisor)
+                        before, begin = _processor(process), time.perf_counter()
+                        rate = measure(target)
+                        operations = rate * (time.perf_counter() - begin) / (ARRAY_BYTES if divisor > 1 else 1)
+                        samples[work].setdefault(contender.name, []).append(rate / divisor)
+                        costs[work].setdefault(contender.name, []).append((_processor(process) - before) / operations)
                     except (LoadError, OSError) as error:
                         _complain(f"{contender.name}: {work}: {error}")
             except LoadError as error:
@@ -100,10 +117,21 @@ def _measure_all(
                 process.kill()
                 process.wait(10)
     _progress("")
+    return _medians(samples, contenders), _medians(costs, contenders)
+
+
+def _medians(samples: Samples, contenders: Sequence[Contender]) -> Figures:
+    """Return the medians of what was measured."""
     return {
         work: {each.name: statistics.median(got[each.name]) if got.get(each.name) else None for each in contenders}
         for work, got in samples.items()
     }
+
+
+def _processor(process: Process) -> float:
+    """Return the seconds of processor time that a process has used."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def _progress(text: str) -> None:
@@ -186,7 +214,7 @@ def _stall(target: Target, process: Process) -> float:
         return float(_rss(process) - before)
 
 
-def _table(names: Sequence[str], rates: dict[str, dict[str, float | None]]) -> str:
+def _table(names: Sequence[str], rates: Figures) -> str:
     """Return the table: a row for each work, a column for each server, then ratios and whether goals are reached."""
     rows = [["work", *names, "asyncio / rsrv", "asyncio / caproto", "goal"]]
     for work, _, _, unit in MEASURES:
@@ -203,6 +231,21 @@ def _table(names: Sequence[str], rates: dict[str, dict[str, float | None]]) -> s
                 _goal(work, to_base, to_python),
             ]
         )
+    return _aligned(rows)
+
+
+def _cost_table(names: Sequence[str], costs: Figures) -> str:
+    """Return the table of processor time."""
+    rows = [["work", *names]]
+    for work, _, divisor, _ in MEASURES:
+        scale = 1e3 if divisor > 1 else 1e6
+        cells = [f"{value * scale:.2f}" if (value := costs[work].get(name)) is not None else "–" for name in names]
+        rows.append([work, *cells])
+    return _aligned(rows)
+
+
+def _aligned(rows: list[list[str]]) -> str:
+    """Return rows as a table."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "| "

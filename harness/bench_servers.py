@@ -39,17 +39,23 @@ backend(sys.argv[1]).run(main)
 """
 
 _RSRV = """
-import os
-from canet.harness.participants.serve_rsrv import serve
-memory = os.memfd_create("array.db")
-os.write(memory, b'record(waveform, "array") { field(FTVL, "DOUBLE") field(NELM, "100000") }')
-serve({"pvs": {"x": 1.5}, "db": f"/proc/self/fd/{memory}"})
+import os, signal
+import softioc  # loads the record types
+from softioc.imports import dbLoadDatabase, iocInit
+memory = os.memfd_create("bench.db")
+os.write(memory, b'record(ao, "x") { } record(waveform, "array") { field(FTVL, "DOUBLE") field(NELM, "100000") }')
+dbLoadDatabase(f"/proc/self/fd/{memory}", None, None)
+iocInit()
+signal.sigwait({signal.SIGTERM, signal.SIGINT})
+os._exit(0)
 """
 
 _CAPROTO = """
 import sys
-from canet.harness.participants.serve_caproto import serve
-serve({"backend": sys.argv[1], "pvs": {"x": 1.5, "array": [0.0] * 100_000}})
+from caproto import ChannelDouble
+from caproto.server import run
+run({"x": ChannelDouble(value=1.5), "array": ChannelDouble(value=[0.0] * 100_000)},
+    module_name=f"caproto.{sys.argv[1]}.server", log_pv_names=False)
 """
 
 
@@ -72,9 +78,8 @@ class Contender:
 
 
 def environment(port: int) -> Mapping[str, str]:
-    """Return the variables of a server on loopback."""
+    """Return the variables of a server; its namespace has nothing but the loopback."""
     return {
-        "EPICS_CAS_INTF_ADDR_LIST": "127.0.0.1",
         "EPICS_CAS_AUTO_BEACON_ADDR_LIST": "NO",
         "EPICS_CAS_BEACON_ADDR_LIST": "127.0.0.1",
         "EPICS_CA_SERVER_PORT": str(port),

@@ -129,7 +129,8 @@ def _beacons(config: Config, named: tuple[Endpoint, ...], interfaces: tuple[Inte
             if each.directed is not None:
                 source = WILDCARD if everywhere else each.address
                 result[Destination(Endpoint(each.directed, config.beacon_port), source)] = None
-    sources = [WILDCARD] if everywhere else [each.address for each in served]
+    # One beacon to each, as rsrv sends: from where the route leads, if there is a choice.
+    sources = [each.address for each in served] if len(served) == 1 and not everywhere else [WILDCARD]
     for endpoint in config.beacon_to:
         for source in sources:
             result[Destination(endpoint, source)] = None
