@@ -8,11 +8,11 @@ import re
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from canet.harness import sockets
 from canet.harness.idle import activity
-from canet.harness.observation import Event, Participant
+from canet.harness.observation import Participant
 from canet.harness.outputs import Outputs, Stream
 from canet.harness.participants.recipe import Recipe, server_recipe
 from canet.harness.sockets import Bound
@@ -334,11 +334,6 @@ def spawn(host: HostNamespace, recipe: Recipe, output: int) -> Process:
     return host.spawn(target=recipe.target, args=(dict(recipe.config),), env=recipe.env, uid=recipe.uid, output=output)
 
 
-def changed(server: Server, env: dict[str, str]) -> Server:
-    """Return a server with other settings."""
-    return replace(server, env={**server.env, **env})
-
-
 def _how(status: int) -> str:
     """Say how a process ended.
 
@@ -349,6 +344,3 @@ def _how(status: int) -> str:
         with contextlib.suppress(ValueError):
             return f"by {signal.Signals(-status).name}"
     return f"with status {status}"
-
-
-__all__ = ["Crew", "Event", "Running", "launch", "spawn"]

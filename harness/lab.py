@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 
 from canet.harness import listening, probing, tries, watching
 from canet.harness.barrier import ETHERTYPE, Barrier
@@ -209,13 +209,6 @@ def run(scenario: Scenario, subject: str = "asyncio") -> Observation:
     with Lab(scenario, subject) as lab:
         lab.play()
         return lab.observe()
-
-
-@contextmanager
-def lab(scenario: Scenario, subject: str = "asyncio") -> Iterator[Lab]:
-    """Bring a scenario up, servers included, and do nothing with it yet."""
-    with Lab(scenario, subject) as up:
-        yield up
 
 
 def _is_sentinel(frame: Frame) -> bool:
