@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import re
 import types
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from canet.scenarios import document
+from canet.scenarios import document, steps
 from canet.scenarios.load import ROOT
 
 FILE = ROOT / "scenario.schema.json"
@@ -65,7 +66,23 @@ def reference() -> str:
             meaning = _meaning(hints[field.name])
             parts.append(f"| `{field.name}` | {_kind(hints[field.name])} | {_default(field)} | {meaning} |")
         parts.append("")
+        if table is document.StepTable:
+            parts += [*_steps(), ""]
     return "\n".join(parts)
+
+
+def _steps() -> Iterator[str]:
+    """Yield the tables of what each kind of step takes."""
+    yield "| `do` | `target` | needs | may have |"
+    yield "|---|---|---|---|"
+    for name, kind in steps.KINDS.items():
+        required, allowed = (", ".join(f"`{each}`" for each in keys) or "–" for keys in (kind.required, kind.allowed))
+        yield f"| `{name}` | {f'a name in {kind.target}' if kind.target else '–'} | {required} | {allowed} |"
+    yield ""
+    yield "| `set` of a `fault` | needs |"
+    yield "|---|---|"
+    for change, keys in steps.FAULTS.items():
+        yield f"| `{change}` | {', '.join(f'`{each}`' for each in keys) or '–'} |"
 
 
 def documented(page: str) -> str:

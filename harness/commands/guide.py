@@ -257,6 +257,5 @@ def _outcomes(verdicts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for verdict in verdicts:
         groups.setdefault(str(verdict["outcome"]), []).append(str(verdict.get("subject", "")))
     if groups:
-        yield "- Last run: " + "; ".join(
-            f"{MARKS.get(name, name)} with {', '.join(who)}" for name, who in groups.items()
-        )
+        words = [f"{MARKS.get(name, name)} with {', '.join(who)}" for name, who in groups.items()]
+        yield f"- Last run: {'; '.join(words)}."
