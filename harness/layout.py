@@ -148,6 +148,7 @@ def place(scenario: Scenario, leg: int = 1) -> Picture:
         rows[row].append((host, Box(host.name, list(host_lines(scenario, host)))))
     if len(order) == 1 and topology.hosts:
         _balance(scenario, rows)
+    _bring_together(topology, rows)
     rows = [_sum_up(row) for row in rows]
     picture = Picture()
     _stack(picture, topology, rows, leg)
@@ -168,6 +169,22 @@ def _balance(scenario: Scenario, rows: list[list[tuple[Host, Box]]]) -> None:
         below = every[(len(every) + 1) // 2 :]
     rows[0] = [each for each in every if each not in below]
     rows[1] = below
+
+
+def _bring_together(topology: Topology, rows: list[list[tuple[Host, Box]]]) -> None:
+    """Move a host that hangs on cables alone beside the host at the far end: left of the first in a row, else right."""
+    for host in topology.hosts:
+        peers = [each.link.rpartition(".")[0] for each in host.interfaces if each.link is not None]
+        if not peers or any(True for _ in _segments(topology, host)):
+            continue
+        own = next(each for row in rows for each in row if each[0] is host)
+        for row in rows:
+            place = next((number for number, each in enumerate(row) if each[0].name == peers[0]), None)
+            if place is not None and peers[0] != host.name:
+                next(each for each in rows if own in each).remove(own)
+                place = next(number for number, each in enumerate(row) if each[0].name == peers[0])
+                row.insert(place if place == 0 and len(row) > 1 else place + 1, own)
+                break
 
 
 def _sum_up(row: list[tuple[Host, Box]]) -> list[tuple[Host, Box]]:
