@@ -29,13 +29,15 @@ def beacon(number: int, port: int = 5064, address: str = "0.0.0.0") -> bytes:
 def announce(lab: Lab, step: Step) -> None:
     """Send beacons as a server would: ``numbers``, one each ``period`` seconds, from ``host`` to ``address``.
 
-    ``server`` is the ``A:PORT`` that they announce; a missing address means "where this comes from". ``gaps`` are the
+    With ``client`` they go to the port of that client, as a repeater sends them. ``server`` is the ``A:PORT`` that they announce; a missing address means "where this comes from". ``gaps`` are the
     pauses before the first beacons, where they differ from ``period``. Measures ``repeated_to``: how many clients got
     them from a repeater on their host, over its loopback; of those that ``register`` made, if there are any.
     """
     args: dict[str, Any] = dict(step.args)
     address, _, port = str(args.get("server", ":5064")).rpartition(":")
     target = str(args["address"]), int(args.get("port", 5065))
+    if args.get("client"):
+        target = str(args["address"]), watching.own_port(lab, str(args["client"]))
     period = float(args.get("period", 0.1))
     numbers = args.get("numbers") or range(int(args.get("count", 1)))
     gaps = [*(args.get("gaps") or ()), *[period] * len(numbers)]

@@ -294,12 +294,16 @@ class StepTable(Table):
     seconds: Annotated[Seconds | None, Meta(description="How long it lasts at most.")] = None
     payload: Annotated[str | None, Meta(description="Bytes in hexadecimal for `send` and `tcp`.")] = None
     event: Annotated[
-        Literal["connected", "disconnected", "value", "search", "echo", "says"] | None,
+        Literal["connected", "disconnected", "value", "search", "echo", "registered", "says"] | None,
         Meta(description="What `await` waits for, of a client that `watch` has started."),
     ] = None
     pv: Annotated[str | None, Meta(description="The PV that `await` is about; all of the client's if not given.")] = (
         None
     )
+    skip: Annotated[Seconds | None, Meta(description="Seconds that `await` does not look at, from the start.")] = None
+    client: Annotated[
+        str | None, Meta(description="The staying client to whose own port `announce` sends, as a repeater does.")
+    ] = None
     text: Annotated[str | None, Meta(description="Regular expression of the output that `await` waits for.")] = None
     searches: Annotated[
         Count | None, Meta(description="Search datagrams of the client after which `await` gives up.")
