@@ -119,7 +119,7 @@ def _kind(kind: Any) -> str:
 
 def _limits(meta: msgspec.Meta) -> str:
     if meta.ge is not None and meta.le is not None:
-        return f", {meta.ge:g} to {meta.le:g}"
+        return f", {meta.ge:.10g} to {meta.le:.10g}"
     return f", at least {meta.ge:g}" if meta.ge is not None else ""
 
 
