@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from canet.harness import agreement, lab, verdict
 from canet.harness.cases import Case, lacking
 from canet.harness.observation import Check, Observation, Verdict
 from canet.harness.predict import Prediction, predict
-from canet.netns import NetworkError, SpawnError, TopologyError
+from canet.netns import NetworkError, Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,14 @@ def run_case(case: Case, *, require_all: bool = False) -> Result:
     started = time.monotonic()
     try:
         observation = lab.run(case.scenario, case.subject)
-    except (NetworkError, SpawnError, TopologyError, ValueError) as error:
+    except Unavailable:
+        raise
+    except (NetworkError, OSError, ValueError) as error:
         return Result(case, _verdict(case, "error", str(error), time.monotonic() - started))
+    except Exception as error:  # a mistake of ours must not take the other cases along
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        reason = f"{type(error).__name__}: {error} ({where.filename}:{where.lineno})"
+        return Result(case, _verdict(case, "error", reason, time.monotonic() - started))
     judged = verdict.judge(case.scenario, observation)
     prediction = predict(case.scenario, case.subject) if agreement.comparable(case.scenario) else None
     if prediction is not None:
