@@ -116,6 +116,16 @@ def text(
     return drawn.translate(_ASCII) if ascii_only else drawn
 
 
+def listing(messages: Iterable[Message]) -> str:
+    """List every message in full: time, hosts, addresses, then each Channel Access message on a line of its own."""
+    lines: list[str] = []
+    for each in messages:
+        hosts = f"{each.source} → {', '.join(each.targets) or 'nobody'}"
+        lines.append(f"{each.time * 1000:{TIME}.3f}  {each.proto} {each.origin} → {each.target}  ({hosts})")
+        lines += [f"{'':{TIME}}    {words}" for words in each.words]
+    return "\n".join(lines)
+
+
 def _step(hosts: Sequence[str], width: int | None) -> int:
     """Choose the distance of the lifelines: room for the names, but leave room for the words."""
     wished = min(18, max(8, *(len(host) + 2 for host in hosts)))

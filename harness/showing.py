@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 def text(result: Result, *, verbose: bool = False) -> str:
     """Return a case's line; its checks and messages where it does not hold, or all of them with ``verbose``."""
-    return _styled(result, verbose, sys.stdout.encoding).plain
+    return _styled(result, verbose, False, sys.stdout.encoding).plain
 
 
 def show(result: Result, *, verbose: bool = False) -> None:
-    """Print the same to standard output, in colours on a terminal."""
+    """Print the same to standard output, in colours on a terminal; with ``verbose`` also every frame in full."""
     out = terminal.console()
-    out.print(_styled(result, verbose, out.encoding))
+    out.print(_styled(result, verbose, verbose, out.encoding))
 
 
-def _styled(result: Result, verbose: bool, encoding: str | None) -> Text:
+def _styled(result: Result, verbose: bool, frames: bool, encoding: str | None) -> Text:
     drawn = verbose or result.verdict.outcome in ("fails", "error")
-    chart = messages(result) if drawn and result.observation is not None else ""
+    chart = messages(result, frames=frames) if drawn and result.observation is not None else ""
     return terminal.verdict(result.verdict, verbose=verbose, chart=chart, encoding=encoding)
 
 
@@ -49,15 +49,16 @@ def story(result: Result, *, width: int = 110) -> str:
     return "\n".join(lines)
 
 
-def messages(result: Result) -> str:
-    """Return the messages of a case as a chart between hosts."""
+def messages(result: Result, *, frames: bool = False) -> str:
+    """Return the messages of a case as a chart between hosts; with ``frames`` also every one in full."""
     from canet.harness import chart
     from canet.harness.conversation import conversation
 
-    frames = result.observation.frames if result.observation is not None else ()
+    said = conversation(result.observation.frames if result.observation is not None else ())
     hosts = [each.name for each in result.case.scenario.topology.hosts]
     width = shutil.get_terminal_size().columns - 5 if sys.stdout.isatty() else None
-    return chart.text(conversation(frames), hosts, width)
+    drawn = chart.text(said, hosts, width)
+    return f"{drawn}\n\n{chart.listing(said)}" if frames and said else drawn
 
 
 def complaints(result: Result) -> list[str]:

@@ -88,6 +88,14 @@ def test_nothing_said() -> None:
     assert chart_svg.svg([]) == ""
 
 
+def test_listing() -> None:
+    """Every message is listed in full, with hosts and addresses."""
+    lines = chart.listing(conversation(talk.frames())).splitlines()
+
+    assert lines[0] == "    10.000  udp 10.1.0.1:40001 → 10.1.0.255:5064  (client → ioc, other)"
+    assert lines[1:3] == ["              VERSION 4.13", '              SEARCH "canet:witness" cid=1 reply=no']
+
+
 def test_ascii_only() -> None:
     """Terminals without box characters get plain ones."""
     assert chart.text(conversation(talk.frames()) * 3, ORDER, ascii_only=True).isascii()
