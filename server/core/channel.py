@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from canet.server.core.names import Target
 from canet.server.core.pv import PV, Encodings
 from canet.server.core.update import Update
 from canet.server.protocol.commands import READ_RIGHT, WRITE_RIGHT
@@ -23,19 +22,19 @@ class Channel:
 
     __slots__ = ("cid", "filters", "pv", "readable", "replies", "sid", "subscriptions", "writable")
 
-    def __init__(self, sid: int, cid: int, target: Target) -> None:
+    def __init__(self, sid: int, cid: int, pv: PV, filters: str = "") -> None:
         self.sid = sid
         self.cid = cid
-        self.pv: PV = target.pv
-        self.filters = target.filters
+        self.pv = pv
+        self.filters = filters
         self.readable = True
         self.writable = True
         self.replies: Replies = NO_REPLIES
         """Replies to READ_NOTIFY that are ready to be sent, by the first eight bytes of the request."""
         self.subscriptions: dict[int, Subscription] | None = None
 
-    def set_rights(self, read: bool, write: bool, circuit: Circuit) -> None:
-        """Take note of what the client may do."""
+    def set_rights(self, read: bool, write: bool, circuit: Circuit) -> int:
+        """Take note of what the client may do, and return it as ACCESS_RIGHTS announces it."""
         pv = self.pv
         self.readable = read
         self.writable = write and not pv.read_only
@@ -45,6 +44,7 @@ class Channel:
             self.replies = pv.cache.replies
         else:
             self.replies = NO_REPLIES
+        return self.rights
 
     @property
     def rights(self) -> int:

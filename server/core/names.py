@@ -46,12 +46,14 @@ class Directory:
     (<PV x DOUBLE[1] 1.0>, None)
     """
 
-    __slots__ = ("pvs", "wire")
+    __slots__ = ("pvs", "version", "wire")
 
     def __init__(self, pvs: Iterable[PV] = ()) -> None:
         self.pvs: dict[str, PV] = {}
         self.wire: dict[bytes, PV] = {}
         """The same by the names' bytes, as searches bring them."""
+        self.version = 0
+        """Counts changes."""
         for each in pvs:
             self.add(each)
 
@@ -66,11 +68,13 @@ class Directory:
                 raise ValueError(f"{name!r} is already served" if name else "a PV needs a name")
             self.pvs[name] = pv
             self.wire[name.encode("utf-8", "surrogateescape")] = pv
+        self.version += 1
 
     def remove(self, name: str) -> None:
         """Serve a name no longer; channels that are open stay."""
         del self.pvs[name]
         del self.wire[name.encode("utf-8", "surrogateescape")]
+        self.version += 1
 
     def find(self, name: str) -> PV | None:
         """Return the PV called ``name``, or ``None``."""
@@ -96,13 +100,22 @@ class Names:
         self._alone = all(isinstance(each, Directory) for each in providers[:1]) and len(providers) < 2
         self._elsewhere = [each for each in providers if isinstance(each, Referrer)]
 
+    @property
+    def generation(self) -> int:
+        """A number that differs when names came or went; -1 where nobody can tell, since a provider is no directory."""
+        total = 0
+        for each in self.providers:
+            if not isinstance(each, Directory):
+                return -1
+            total += each.version
+        return total
+
     def knows(self, raw: bytes) -> bool:
-        """Return whether a search for a name (as it came, without zeros at its end) is to be answered."""
+        """Return whether a search for a name (without its zeros) is to be answered."""
         if raw in self.wire:
             return True
-        if self._alone and not (b"." in raw or b"$" in raw or b"{" in raw or b"[" in raw or b"\0" in raw):
+        if self._alone and not (b"." in raw or b"$" in raw or b"{" in raw or b"[" in raw):
             return False
-        raw = raw.partition(b"\0")[0]
         return self.resolve(raw) is not None or self.place(raw) is not None
 
     def place(self, raw: bytes) -> tuple[int, int] | None:

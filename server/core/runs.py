@@ -13,7 +13,6 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from canet.server.core.channel import Channel
-from canet.server.core.names import Target
 from canet.server.core.pv import PV
 from canet.server.protocol.commands import Command
 from canet.server.protocol.dbr import CHAR, DOUBLE, ENUM, FLOAT, LONG, SHORT, Native
@@ -103,35 +102,34 @@ def quiet(channel: Channel | None, native: Native) -> bool:
     )
 
 
-_CREATE = Struct(">HHHHI")
+_HEAD = Struct(">HHII")
+_CREATE_CHAN, _ACCESS_RIGHTS = int(Command.CREATE_CHAN), int(Command.ACCESS_RIGHTS)
 _CREATED = Struct(">HHHHIIHHHHII")
 """ACCESS_RIGHTS and CREATE_CHAN in one."""
 
 
 def create_run(circuit: Circuit, buffer: bytes | bytearray, position: int, end: int) -> int:
-    """Open channels by plain names that the directory knows, with the rights of all."""
+    """Open channels by plain names that the directory knows."""
     server = circuit.server
     known = server.names.wire
     channels = circuit.channels
-    start, sid = position, circuit.next_sid
+    start, sid, last = position, circuit.next_sid, end - 16
     rights: dict[tuple[str, int], tuple[bool, bool]] = {}
     parts: list[bytes] = []
-    unpack, pack, create = _CREATE.unpack_from, _CREATED.pack, Command.CREATE_CHAN.value
-    while end - position >= 16 and len(parts) < _MOST:
-        command, size, _, _, cid = unpack(buffer, position)
+    while position <= last and len(parts) < _MOST:
+        command, size, _, cid = _HEAD.unpack_from(buffer, position)
         stop = position + 16 + size
-        if command != create or stop > end or size >= MARK:
+        if command != _CREATE_CHAN or stop > end or size >= MARK:
             break
-        pv = known.get(bytes(buffer[position + 16 : stop]).rstrip(b"\0"))
+        pv = known.get(bytes(buffer[position + 16 : stop].rstrip(b"\0")))
         if pv is None or pv.max_count >= MARK:
             break
-        channel = Channel(sid, cid, Target(pv))
-        allowed = rights.get((pv.group, pv.level))
-        if allowed is None:
-            allowed = rights[pv.group, pv.level] = _rights(circuit, pv)
-        channel.set_rights(*allowed, circuit)
-        channels[sid] = channel
-        parts.append(pack(22, 0, 0, 0, cid, channel.rights, create, 0, pv.type, pv.max_count, cid, sid))
+        group = (pv.group, pv.level)
+        if group not in rights:
+            rights[group] = _rights(circuit, pv)
+        channels[sid] = channel = Channel(sid, cid, pv)
+        allowed = channel.set_rights(*rights[group], circuit)
+        parts.append(_CREATED.pack(_ACCESS_RIGHTS, 0, 0, 0, cid, allowed, command, 0, pv.type, pv.max_count, cid, sid))
         sid += 1
         position = stop
     if position != start:

@@ -22,9 +22,18 @@ MAX_DATAGRAM = 1024
 HERE = 0xFFFFFFFF
 """Announced instead of an address: connect to where the reply came from."""
 
-_ITEM = Struct(">HHHHI4s")
-_REPLY = Struct(">HHHHI4sH6x")
-_MOST = (MAX_DATAGRAM - HEADER.size) // _REPLY.size
+_ITEM = Struct(">HH8x4s")
+"""Command, payload size and the client's id of a search."""
+_VERSION = Struct(">HHHHII")
+_REPLY = Struct(">HHHHI")
+_REPLY_SIZE = 24
+_TAIL = MINOR_VERSION.to_bytes(2) + bytes(6)
+_MOST = (MAX_DATAGRAM - HEADER.size) // _REPLY_SIZE
+
+REMEMBERED = 8192
+"""Names whose answer is remembered, as they came: clients search for the same names again and again."""
+_LONGEST = 128
+"""Bytes of a name that is remembered."""
 
 
 class Responder:
@@ -35,49 +44,75 @@ class Responder:
         port: the TCP port that is announced.
     """
 
-    __slots__ = ("found", "names", "port", "searches")
+    __slots__ = ("_answers", "_generation", "_port", "found", "names", "searches")
 
     def __init__(self, names: Names, port: int) -> None:
         self.names = names
-        self.port = port
+        self._port = port
+        self._answers: dict[bytes, bytes | None] = {}
+        self._generation = names.generation
         self.searches = 0
         """Names that were asked for."""
         self.found = 0
         """Names that were answered."""
 
+    @property
+    def port(self) -> int:
+        """The TCP port that is announced."""
+        return self._port
+
+    @port.setter
+    def port(self, port: int) -> None:
+        self._port = port
+        self._answers.clear()
+
     def answer(self, data: bytes) -> list[bytes]:
         """Return the reply datagrams to a datagram, whatever it holds; none if no name in it is served."""
+        answers = self._answers
+        if self._generation != self.names.generation:
+            answers.clear()
+            self._generation = self.names.generation
         position, end = 0, len(data)
+        last = end - 16
         parts: list[bytes] = []
         sequence: int | None = None
-        unpack, known, knows = _ITEM.unpack_from, self.names.wire, self.names.knows
+        unpack = _ITEM.unpack_from
         searches = 0
-        while end - position >= 16:
-            command, size, kind, _count, first, second = unpack(data, position)
-            position += 16
-            stop = position + size
+        while position <= last:
+            command, size, cid = unpack(data, position)
+            stop = position + 16 + size
             if stop > end:
                 break
             if command == 6:
                 searches += 1
-                name = data[position:stop].rstrip(b"\0")
-                if name in known or knows(name):
-                    parts.append(self._reply(name, second))
-            elif command == 0 and kind == 1:
+                raw = data[position + 16 : stop]
+                reply = answers[raw] if raw in answers else self._look_up(raw)
+                if reply is not None:
+                    parts += (reply, cid, _TAIL)
+            elif command == 0:
+                _, _, numbered, _, number, _ = _VERSION.unpack_from(data, position)
                 # The client numbers its datagrams (4.11); the reply repeats the number (cas_send_dg_msg).
-                sequence = first
+                sequence = number if numbered == 1 else sequence
             position = stop
         self.searches += searches
         if not parts:
             return []
-        self.found += len(parts)
+        self.found += len(parts) // 3
         head = HEADER.pack(Command.VERSION, 0, int(sequence is not None), MINOR_VERSION, sequence or 0, 0)
-        return [head + b"".join(parts[at : at + _MOST]) for at in range(0, len(parts), _MOST)]
+        return [head + b"".join(parts[at : at + 3 * _MOST]) for at in range(0, len(parts), 3 * _MOST)]
 
-    def _reply(self, name: bytes, cid: bytes) -> bytes:
-        """Return the reply for one name."""
-        address, port = self.names.place(name) or (HERE, self.port)
-        return _REPLY.pack(Command.SEARCH, 8, port, 0, address, cid, MINOR_VERSION)
+    def _look_up(self, raw: bytes) -> bytes | None:
+        """Return the reply for a name up to the client's id, and remember it where it can be; ``None``: no reply."""
+        name = raw.partition(b"\0")[0]
+        reply = None
+        if self.names.knows(name):
+            address, port = self.names.place(name) or (HERE, self._port)
+            reply = _REPLY.pack(Command.SEARCH, 8, port, 0, address)
+        if self._generation >= 0 and len(raw) <= _LONGEST:
+            if len(self._answers) >= REMEMBERED:
+                self._answers.clear()
+            self._answers[raw] = reply
+        return reply
 
 
 def searched_names(data: bytes) -> list[str]:

@@ -70,7 +70,8 @@ class Live:
     def call(self, function: Callable[[], object]) -> None:
         """Call a function in the server's loop, and wait for its end."""
         done = threading.Event()
-        self.seam.from_thread(lambda: (function(), done.set()))
+        self.seam.from_thread(function)
+        self.seam.from_thread(done.set)
         assert done.wait(TIMEOUT)
 
     def client(self) -> Client:

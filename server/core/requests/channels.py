@@ -27,7 +27,7 @@ def open_channel(circuit: Circuit, target: Target, cid: int) -> None:
     """Open a channel for a name that was resolved."""
     sid = circuit.next_sid
     circuit.next_sid = sid + 1 & 0xFFFFFFFF
-    channel = Channel(sid, cid, target)
+    channel = Channel(sid, cid, target.pv, target.filters)
     circuit.channels[sid] = channel
     circuit.server.statistics.channels += 1
     circuit.renew_rights(channel, announce=False)
