@@ -297,8 +297,9 @@ def address_list(host: HostTables, text: str, port: int) -> list[tuple[int, int]
 
 
 def _socket(state: ServerState, at: int, port: int) -> UdpSocket:
-    several = state.implementation in ("rsrv", "canet")
-    return UdpSocket(state.name, at, port, True, True, state.server.uid or 0, all_groups=not several)
+    joins = state.implementation in ("rsrv", "canet")
+    fanout = state.implementation != "pcaspy"  # measured: its sockets share by SO_REUSEADDR alone
+    return UdpSocket(state.name, at, port, True, fanout, state.server.uid or 0, all_groups=not joins)
 
 
 def _bind(world: World, state: ServerState, udp: UdpSocket) -> bool:

@@ -1,0 +1,42 @@
+"""The model against this kernel: random networks, and the cases on which they once disagreed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from canet.harness import selfcheck
+from canet.harness.selfcheck import check, check_case, kept
+from canet.netns import enter
+
+CASES = dict(kept(Path(__file__).parent / "cases"))
+FIRST = 5_000_000
+BATCH = 15
+BATCHES = 20
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _namespaces() -> None:
+    enter()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_kept_case(name: str) -> None:
+    """A case on which model and kernel once disagreed."""
+    case = CASES[name]
+    users = {each.uid for each in case.sockets} | {each.uid for each in case.shots}
+    if users - {0} and not selfcheck.several_users():
+        pytest.skip("needs root: sockets of several users take part")
+
+    assert check_case(case) == []
+
+
+@pytest.mark.parametrize("number", range(BATCHES))
+def test_random_networks(number: int) -> None:
+    """Model and kernel agree in random networks with random sockets and searches."""
+    first = FIRST + number * BATCH
+    outcome = check(range(first, first + BATCH), selfcheck.several_users())
+
+    assert [(each.seed, each.what) for each in outcome.differences] == []
+    assert outcome.compared > BATCH // 2
