@@ -19,15 +19,19 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from canet.netns import Network
 from canet.netns.topology import Host, Interface, Topology
 
 ETHERTYPE = 0x88B5
-PATIENCE = 0.25
-"""Seconds after which a pair whose sentinels do not arrive counts as cut."""
+PATIENCE = 0.5
+"""Seconds after which a pair whose sentinels have never arrived counts as cut."""
+RESEND = 0.1
+"""Seconds after which missing sentinels are sent again: a cable may lose some."""
+TRUST = 5.0
+"""The same for a pair over which they did arrive since the network last changed: it is late, not cut."""
 
 
 @dataclass(slots=True, eq=False)
@@ -50,6 +54,7 @@ class Barrier:
         self._network = network
         self._numbers = itertools.count(1)
         self._cut: set[tuple[int, int]] = set()
+        self._sound: set[tuple[int, int]] = set()
         self._ends: list[End] = []
         names = dict.fromkeys([*hosts, *(each.name for each in topology.hosts if _routes(each))])
         for name in names:
@@ -85,6 +90,7 @@ class Barrier:
     def forget_cuts(self) -> None:
         """Try every pair again: the network has changed."""
         self._cut.clear()
+        self._sound.clear()
 
     def wait(self) -> None:
         """Return when all that was sent before has been delivered or dropped, along paths of any length."""
@@ -102,36 +108,50 @@ class Barrier:
         self._ends.append(End(host, interface, cable, isolated, raw, mac))
 
     def _pass(self) -> None:
-        """Send a sentinel from every CPU over every pair and wait for all."""
+        """Send a sentinel from every CPU over every pair and wait for all; those that get lost are sent again."""
         number = next(self._numbers)
-        awaited: set[tuple[int, int, int]] = set()  # (CPU, sender, receiver)
-        before = os.sched_getaffinity(0)
-        try:
-            for cpu in self._cpus:
-                os.sched_setaffinity(0, {cpu})
-                awaited |= self._send(number, cpu)
-        finally:
-            os.sched_setaffinity(0, before)
-        self._receive(number, awaited)
+        pairs = set(self._pairs())
+        awaited = {(cpu, a, b) for cpu in self._cpus for a, b in pairs}
+        began = time.monotonic()
+        while awaited:
+            self._send(number, awaited)
+            self._receive(number, awaited)
+            late = any((a, b) in self._sound for _, a, b in awaited)
+            if time.monotonic() - began > (TRUST if late else PATIENCE):
+                break
+        missing = {(a, b) for _, a, b in awaited}
+        self._cut |= missing
+        self._sound |= pairs - missing
 
-    def _send(self, number: int, cpu: int) -> set[tuple[int, int, int]]:
-        sent: set[tuple[int, int, int]] = set()
+    def _pairs(self) -> Iterator[tuple[int, int]]:
+        """Yield the pairs of ends, by number, between which sentinels should pass."""
         for a, sender in enumerate(self._ends):
             for b, receiver in enumerate(self._ends):
-                if sender.cable != receiver.cable or (a, b) in self._cut:
+                if sender.cable != receiver.cable or (a, b) in self._cut or (sender.isolated and receiver.isolated):
                     continue
-                if (a == b) is not sender.cable.startswith("lo of") or (sender.isolated and receiver.isolated):
-                    continue
-                frame = receiver.mac + sender.mac + struct.pack("!HQHHH", ETHERTYPE, number, cpu, a, b)
-                try:
-                    sender.socket.send(frame.ljust(60, b"\0"))
-                except OSError:  # the link is down
-                    continue
-                sent.add((cpu, a, b))
-        return sent
+                if (a == b) is sender.cable.startswith("lo of"):
+                    yield a, b
+
+    def _send(self, number: int, awaited: set[tuple[int, int, int]]) -> None:
+        """Send what is awaited; take out what cannot be sent, because a link is down."""
+        before = os.sched_getaffinity(0)
+        try:
+            for cpu in sorted({each[0] for each in awaited}):
+                os.sched_setaffinity(0, {cpu})
+                for item in [each for each in awaited if each[0] == cpu]:
+                    _, a, b = item
+                    sender, receiver = self._ends[a], self._ends[b]
+                    frame = receiver.mac + sender.mac + struct.pack("!HQHHH", ETHERTYPE, number, cpu, a, b)
+                    try:
+                        sender.socket.send(frame.ljust(60, b"\0"))
+                    except OSError:
+                        awaited.discard(item)
+        finally:
+            os.sched_setaffinity(0, before)
 
     def _receive(self, number: int, awaited: set[tuple[int, int, int]]) -> None:
-        deadline = time.monotonic() + PATIENCE
+        """Take out of ``awaited`` what arrives, until nothing is missing or it is time to send again."""
+        deadline = time.monotonic() + RESEND
         poll = select.poll()
         ends = {each.socket.fileno(): each for each in self._ends}
         for descriptor in ends:
@@ -144,7 +164,6 @@ class Barrier:
                     got, cpu, a, b = struct.unpack_from("!QHHH", frame, 14)
                     if got == number:
                         awaited.discard((cpu, a, b))
-        self._cut |= {(a, b) for _, a, b in awaited}
 
 
 def _next(raw: socket.socket) -> bytes | None:

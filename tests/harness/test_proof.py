@@ -16,8 +16,8 @@ from canet.harness.barrier import Barrier
 from canet.harness.idle import activity
 from canet.harness.outputs import Outputs
 from canet.netns import Network
-from canet.netns.change import Cut, LinkDown, LinkUp
-from canet.netns.topology import Address, Host, Interface, Port, Segment, Topology
+from canet.netns.change import Cut, Impair, LinkDown, LinkUp
+from canet.netns.topology import Address, Host, Impairment, Interface, Port, Segment, Topology
 from tests.harness.places import LAN, need_namespaces
 
 ROUTED = Topology(
@@ -78,6 +78,16 @@ class TestBarrier:
             barrier.wait()
             network.change(LinkUp(host="ioc", interface="eth0"))
             barrier.forget_cuts()
+            assert barrier.cut == frozenset()
+
+    def test_a_cable_that_loses_frames_is_not_cut(self) -> None:
+        """Sentinels that get lost are sent again."""
+        with Network(LAN) as network, Barrier(network, LAN, ["client", "ioc"]) as barrier:
+            network.change(
+                Impair(host="ioc", interface="eth0", impairment=Impairment(direction="in", loss=0.5, seed=1))
+            )
+            for _ in range(10):
+                barrier.wait()
             assert barrier.cut == frozenset()
 
     def test_isolated_ports_do_not_wait_for_each_other(self) -> None:
