@@ -15,6 +15,8 @@ from canet.server.core.macros import MacroError, expand
 from canet.server.core.problem import DatabaseError, Problem
 from canet.server.database.parser import Alias, Include, RecordBlock, SearchPath, parse
 from canet.server.database.record_types import field_problem
+from canet.server.database.substitutions import SUFFIXES
+from canet.server.database.substitutions import parse as parse_substitutions
 
 _MAX_NAME = 60
 _DEEPEST = 20
@@ -55,7 +57,7 @@ def load(
     """Load database files.
 
     Args:
-        files: Their paths, loaded in this order.
+        files: Their paths, loaded in this order; substitution files too, by the ends of their names.
         macros: Values of macros in them.
         path: Folders in which included files are searched, after the folder of the file that includes them.
         into: A database to add to; by default a new one.
@@ -78,9 +80,7 @@ def load(
 class _Loader:
     """Statements of files being joined into one database."""
 
-    def __init__(
-        self, database: Database, macros: Mapping[str, str], folders: list[Path], read: ReadText | None
-    ) -> None:
+    def __init__(self, database: Database, macros: dict[str, str], folders: list[Path], read: ReadText | None) -> None:
         self.database = database
         self.macros = macros
         self.folders = folders
@@ -101,6 +101,10 @@ class _Loader:
             return
         self.open.append(file)
         name = str(file)
+        if file.suffix in SUFFIXES:
+            self.templates(file, text)
+            self.open.pop()
+            return
         for statement in parse(self.expanded(text, name), name, self.problems):
             match statement:
                 case RecordBlock():
@@ -112,6 +116,22 @@ class _Loader:
                 case SearchPath(folders, adds):
                     self.folders = (self.folders if adds else []) + [Path(folder) for folder in folders]
         self.open.pop()
+
+    def templates(self, file: Path, text: str) -> None:
+        """Load the templates that a substitution file names, each with its macros."""
+        outer = self.macros
+        for use in parse_substitutions(text, str(file), self.problems):
+            where = (str(file), use.line)
+            self.macros = dict(outer)
+            try:
+                for name, value in use.macros:
+                    self.macros[name] = expand(value, self.macros)
+                template = expand(use.template, self.macros)
+            except MacroError as error:
+                self.problems.append(Problem(*where, str(error)))
+                continue
+            self.file(self.find(file, template), where)
+        self.macros = outer
 
     def find(self, by: Path, name: str) -> Path:
         """Search an included file beside the file that names it, then in the folders of the path."""
