@@ -1,146 +1,160 @@
-"""Where implementations differ in the same scenario: what each saw, and in words how that comes about."""
+"""Say in words how one variant of a scenario is set up differently from another, and what its steps do."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
 
-from canet.harness import wording
-from canet.harness.observation import Participant, ProbeSeen, Shot
-from canet.harness.participants.recipe import all_pvs
-from canet.harness.run import Result
-from canet.harness.verdict import answered, connected
+from canet.netns.topology import Host, Interface, Port, Route, Rule
+from canet.scenarios.model import Scenario, Step
 
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One measure: what was seen, and who saw it."""
-
-    name: str
-    seen: tuple[tuple[str, tuple[str, ...]], ...]
-    """What was seen → the implementations; the largest group first."""
-
-    @property
-    def differs(self) -> bool:
-        """Whether not all saw the same."""
-        return len(self.seen) > 1
+WORDS = {
+    "probe": "probe {} searches",
+    "client": "client {} reads",
+    "watch": "client {} starts and stays",
+    "leave": "client {} ends",
+    "start": "server {} starts",
+    "stop": "server {} stops",
+    "kill": "server {} is killed",
+    "pause": "{} is paused",
+    "resume": "{} goes on",
+    "restart": "server {} restarts",
+    "measure": "server {} is measured",
+    "await": "wait for client {}",
+}
 
 
-def _received(_probe: ProbeSeen, shot: Shot) -> frozenset[str]:
-    return frozenset(shot.received)
+def happening(step: Step) -> str:
+    """Say what a step does.
 
-
-def _answered(_probe: ProbeSeen, shot: Shot) -> frozenset[str]:
-    return answered(shot)
-
-
-def _connected(probe: ProbeSeen, shot: Shot) -> frozenset[str]:
-    return connected(shot, probe)
-
-
-_PICKS: tuple[tuple[str, Callable[[ProbeSeen, Shot], frozenset[str]], tuple[str, str]], ...] = (
-    ("received", _received, ("receives", "receive")),
-    ("answered", _answered, ("answers", "answer")),
-    ("connected", _connected, ("is reached", "are reached")),
-)
-"""What is counted of each datagram, and how it is said."""
-
-
-def measures(result: Result) -> dict[str, str]:
-    """Return what one implementation saw, by measure; figures that chance decides are left out."""
-    observation = result.observation
-    if observation is None:
-        return {"result": f"{result.verdict.outcome}: {result.verdict.reason}"}
-    scenario = result.case.scenario
-    names = [each.name for each in scenario.servers]
-    found: dict[str, str] = {}
-    for probe in observation.probes:
-        target = next((f"{p.to}:{p.port}" for p in scenario.probes if p.name == probe.name), "")
-        what = f"{probe.name} ({target})"
-        for measure, pick, verbs in _PICKS:
-            words = wording.probe_words(probe, names, functools.partial(pick, probe), verbs)
-            found[f"{what}: {measure}"] = _without_shares(words)
-    for client in observation.clients:
-        plan = next((each for each in scenario.clients if each.name == client.name), None)
-        wanted = plan.pvs if plan is not None and plan.pvs else all_pvs(scenario.servers)
-        found[f"{client.name}: read"] = _without_shares(wording.client_words(client, wanted))
-    for each in observation.participants:
-        if each.died:
-            found[f"{each.name}: runs"] = each.died.splitlines()[0]
-    return found
-
-
-def rows(results: Sequence[Result]) -> tuple[Row, ...]:
-    """Return a row for each measure."""
-    table: dict[str, dict[str, list[str]]] = {}
-    for result in results:
-        for name, seen in measures(result).items():
-            table.setdefault(name, {}).setdefault(seen, []).append(result.case.subject)
-    return tuple(
-        Row(name, tuple(sorted(((seen, tuple(who)) for seen, who in by.items()), key=lambda each: -len(each[1]))))
-        for name, by in table.items()
-    )
-
-
-def sentences(results: Sequence[Result]) -> Iterator[str]:
-    """Yield what explains the differences: which sockets each implementation has bound, where these differ."""
-    if not any(row.differs for row in rows(results)):
-        yield "All see the same."
-        return
-    groups: dict[str, list[str]] = {}
-    for result in results:
-        if result.observation is not None:
-            groups.setdefault(_bindings(result.observation.participants), []).append(result.case.subject)
-    if len(groups) < 2:
-        yield "All have bound the same sockets: they differ in what they do with a search."
-    for bindings, who in groups.items():
-        yield f"{', '.join(who)}: {bindings}."
-
-
-def plain(results: Sequence[Result]) -> dict[str, object]:
-    """Return rows and sentences as plain values."""
-    return {
-        "measures": {row.name: {seen: list(who) for seen, who in row.seen} for row in rows(results)},
-        "why": list(sentences(results)),
-    }
-
-
-def _bindings(participants: Sequence[Participant]) -> str:
-    """Say which UDP sockets hear searches; servers that have bound the same are named together."""
-    by_sockets: dict[str, list[str]] = {}
-    for each in participants:
-        words = _hears(each) if each.udp else "no search socket"
-        if each.shares is not None:
-            words += f" with {each.shares}"
-        by_sockets.setdefault(words, []).append(each.name)
-    return "; ".join(f"{', '.join(names)} on {words}" for words, names in by_sockets.items())
-
-
-def _hears(participant: Participant) -> str:
-    return " and ".join(_kind(name) for name in dict.fromkeys(participant.udp))
-
-
-def _kind(name: str) -> str:
-    """Say what a bound address hears.
-
-    >>> _kind("0.0.0.0:5064"), _kind("10.1.0.255:5064")
-    ('all addresses (0.0.0.0:5064: unicasts and broadcasts)', 'a broadcast address (10.1.0.255:5064: broadcasts only)')
+    >>> happening(Step(do="fault", args={"host": "ioc", "set": "down", "interface": "eth0"}))
+    'fault: host ioc, set down, interface eth0'
+    >>> happening(Step(do="await", target="libca", args={"event": "connected", "label": "back"}))
+    'wait for client libca: event connected (back)'
     """
-    address = name.rpartition(":")[0]
-    first, last = int(address.partition(".")[0]), address.rpartition(".")[2]
-    if address == "0.0.0.0":
-        return f"all addresses ({name}: unicasts and broadcasts)"
-    if 224 <= first <= 239:
-        return f"a multicast group ({name})"
-    if last == "255":
-        return f"a broadcast address ({name}: broadcasts only)"
-    return f"an own address ({name}: unicasts only)"
+    head = WORDS.get(step.do, step.do).format(step.target)
+    details = ", ".join(f"{name} {_brief(value)}" for name, value in step.args.items() if name != "label")
+    label = f" ({step.args['label']})" if "label" in step.args else ""
+    return head + (f": {details}" if details else "") + label
 
 
-def _without_shares(words: str) -> str:
-    """Leave out how chance shared the datagrams out: ``exactly one of 3 answers; over 20 source ports 7/6/7``."""
-    if words.startswith("exactly one") and " times of " in words:
-        return words.partition(", ")[0]
-    head, _, tail = words.partition("; over ")
-    return f"{head}; over {tail.rpartition(' ')[0]}" if tail else words
+def _brief(value: object) -> str:
+    text = value.hex(" ", -4) if isinstance(value, bytes) else str(value)
+    return text if len(text) <= 40 else text[:37] + "…"
+
+
+def differences(base: Scenario, other: Scenario) -> Iterator[str]:
+    """Yield how ``other`` is set up differently from ``base``, a line for each value."""
+    for kind in ("server", "client", "probe"):
+        ours = {each.name: each for each in getattr(base, f"{kind}s")}
+        theirs = {each.name: each for each in getattr(other, f"{kind}s")}
+        yield from (f"without {kind} {name}" for name in ours if name not in theirs)
+        for name, value in theirs.items():
+            if name in ours:
+                yield from _fields(f"{kind} {name}", ours[name], value)
+            else:
+                yield f"with {kind} {name} on {value.host}"
+    before, after = ([each.name for each in one.servers] for one in (base, other))
+    if [name for name in before if name in after] != [name for name in after if name in before]:
+        yield f"servers start in the order {', '.join(after)}"
+    hosts = {each.name: each for each in base.topology.hosts}
+    for host in other.topology.hosts:
+        if host.name in hosts:
+            yield from (f"host {host.name}: {line}" for line in _host(hosts[host.name], host))
+        else:
+            yield f"with host {host.name}"
+    if base.steps != other.steps:
+        yield f"what happens: {'; '.join(map(happening, other.steps)) or 'all probes, then all clients'}"
+
+
+def _fields(head: str, before: object, after: object) -> Iterator[str]:
+    for field in fields(after):  # type: ignore[arg-type]  # both are dataclasses of the model
+        old, new = getattr(before, field.name), getattr(after, field.name)
+        if isinstance(new, Mapping):
+            yield from (f"{head}: {line}" for line in _table(dict(old), dict(new)))
+        elif old != new:
+            yield f"{head}: {field.name} = {', '.join(map(str, new)) if isinstance(new, tuple) else new}"
+
+
+def _table(old: Mapping[str, object], new: Mapping[str, object]) -> Iterator[str]:
+    for key in dict.fromkeys((*old, *new)):
+        if old.get(key) != new.get(key):
+            yield f"{key} = {new[key]}" if key in new else f"without {key}"
+
+
+def _host(old: Host, new: Host) -> Iterator[str]:
+    yield from (f"without rule {rule(each)}" for each in old.rules if each not in new.rules)
+    yield from (f"rule {rule(each)}" for each in new.rules if each not in old.rules)
+    yield from (f"without route {route(each)}" for each in old.routes if each not in new.routes)
+    yield from (f"route {route(each)}" for each in new.routes if each not in old.routes)
+    yield from _table(dict(old.sysctls), dict(new.sysctls))
+    yield from (f"policy {line}" for line in _table(dict(old.policies), dict(new.policies)))
+    yield from (f"file {path}" for path, text in new.files if (path, text) not in old.files)
+    before = {each.name: each for each in old.interfaces}
+    for interface in new.interfaces:
+        if interface.name not in before:
+            yield f"with interface {interface.name}"
+        else:
+            yield from (f"{interface.name} {line}" for line in _interface(before[interface.name], interface))
+    yield from (f"without interface {name}" for name in before if name not in {each.name for each in new.interfaces})
+    if old.hostname != new.hostname:
+        yield f"host name {new.hostname}"
+
+
+def _interface(old: Interface, new: Interface) -> Iterator[str]:
+    if old.addresses != new.addresses:
+        yield f"has {', '.join(_address(str(each)) for each in new.addresses) or 'no address'}"
+    if old.port != new.port:
+        flags = [f"{each.name} {getattr(new.port, each.name)}" for each in fields(Port)]
+        plain = [f"{each.name} {each.default}" for each in fields(Port)]
+        yield f"at the switch: {', '.join(each for each in flags if each not in plain) or 'nothing special'}"
+    for name in ("up", "mtu", "segment", "link", "parent", "mac", "impairments"):
+        if getattr(old, name) != getattr(new, name):
+            yield f"{name} = {getattr(new, name)}"
+
+
+def _address(text: str) -> str:
+    return text.replace("brd none", "without a broadcast address")
+
+
+def rule(each: Rule) -> str:
+    """Say a firewall or NAT rule.
+
+    >>> rule(Rule(hook="input", proto="udp", dport=(5064, 5064), verdict="accept"))
+    'input: udp to port 5064 → accept'
+    """
+    conditions = [str(each.proto)] if each.proto else []
+    conditions += [f"from {network}" for network in (each.saddr,) if network]
+    conditions += [f"to {network}" for network in (each.daddr,) if network]
+    conditions += [f"{way} port {_range(ports)}" for way, ports in (("from", each.sport), ("to", each.dport)) if ports]
+    conditions += [f"in by {each.iif}"] if each.iif else []
+    conditions += [f"out by {each.oif}"] if each.oif else []
+    conditions += ["of connections that are " + " or ".join(each.ct)] if each.ct else []
+    conditions += [f"of user {each.uid}"] if each.uid is not None else []
+    conditions += [f"for {each.chance:.0%} of packets"] if each.chance < 1 else []
+    return f"{each.hook}: {' '.join(conditions).replace('/32', '') or 'everything'} → {_action(each)}"
+
+
+def _action(each: Rule) -> str:
+    if each.dnat is not None:
+        return f"destination becomes {each.dnat}" + (f":{each.dnat_port}" if each.dnat_port else "")
+    if each.snat is not None:
+        return f"source becomes {each.snat}"
+    return "masquerade" if each.masquerade else str(each.verdict)
+
+
+def _range(ports: tuple[int, int]) -> str:
+    return str(ports[0]) if ports[0] == ports[1] else f"{ports[0]} to {ports[1]}"
+
+
+def route(each: Route) -> str:
+    """Say a route.
+
+    >>> from ipaddress import IPv4Address, IPv4Network
+    >>> route(Route(to=IPv4Network("0.0.0.0/0"), via=IPv4Address("10.1.0.254")))
+    'default via 10.1.0.254'
+    """
+    words = ["default" if each.to.prefixlen == 0 else str(each.to)]
+    words += [each.type] if each.type != "unicast" else []
+    words += [f"{name} {value}" for name in ("via", "dev", "src") if (value := getattr(each, name)) is not None]
+    return " ".join(words)

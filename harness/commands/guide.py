@@ -11,7 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from canet.harness.commands.show import differences, measures
+from canet.harness.commands.show import measures
+from canet.harness.differences import differences, happening
 from canet.scenarios import library
 from canet.scenarios.errors import ScenarioError
 from canet.scenarios.model import Expectation, Outcome, Scenario
@@ -148,6 +149,9 @@ def entry(variants: Sequence[Scenario], results: Results) -> Iterator[str]:
         yield "```text"
         yield base.drawing
         yield "```"
+    if base.steps:
+        yield ""
+        yield f"What happens: {'; '.join(map(happening, base.steps))}."
     for each in variants:
         yield ""
         yield f"**{_role(each, base)}**"

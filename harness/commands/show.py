@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from canet.harness import drawing
+from canet.harness.differences import differences, happening
 from canet.scenarios import library
 from canet.scenarios.model import Expectation, Scenario
 
@@ -68,6 +68,10 @@ def page(variants: Sequence[Scenario]) -> Iterator[str]:
         yield base.story
     yield ""
     yield base.drawing or drawing.text(base)
+    if base.steps:
+        yield ""
+        yield "What happens"
+        yield from (f"  {number}. {happening(step)}" for number, step in enumerate(base.steps, 1))
     for each in variants:
         yield ""
         title = f"[{each.variant}] {each.variant_title}".rstrip()
@@ -115,40 +119,3 @@ def measures(expectation: Expectation) -> Iterator[str]:
         yield f"searches {', '.join(expectation.searches_to) or 'nowhere'}"
     for name, value in expectation.extra.items():
         yield f"{name.replace('_', ' ')}: {', '.join(map(str, value)) if isinstance(value, list) else value}"
-
-
-def differences(base: Scenario, other: Scenario) -> Iterator[str]:
-    """Yield how a variant's set-up differs from the base, one line for each value."""
-    for kind in ("servers", "clients", "probes"):
-        ours = {each.name: each for each in getattr(base, kind)}
-        theirs = {each.name: each for each in getattr(other, kind)}
-        for name in [each for each in ours if each not in theirs]:
-            yield f"without {kind[:-1]} {name}"
-        for name, value in theirs.items():
-            if name not in ours:
-                yield f"with {kind[:-1]} {name}"
-            else:
-                yield from _fields(f"{kind[:-1]} {name}", ours[name], value)
-    hosts = {each.name: each for each in base.topology.hosts}
-    for host in other.topology.hosts:
-        if host.name not in hosts:
-            yield f"with host {host.name}"
-        else:
-            yield from _fields(f"host {host.name}", hosts[host.name], host)
-    if base.steps != other.steps:
-        yield "with other steps"
-
-
-def _fields(head: str, before: object, after: object) -> Iterator[str]:
-    for field in fields(after):  # type: ignore[arg-type]  # both are dataclasses of the model
-        old, new = getattr(before, field.name), getattr(after, field.name)
-        if old == new:
-            continue
-        if isinstance(new, dict):
-            for key in dict.fromkeys((*old, *new)):
-                if old.get(key) != new.get(key):
-                    yield f"{head}: {key} = {new.get(key, 'not set')}"
-        elif field.name in ("rules", "interfaces", "routes", "sysctls", "policies", "files"):
-            yield f"{head}: other {field.name}"
-        else:
-            yield f"{head}: {field.name} = {', '.join(map(str, new)) if isinstance(new, tuple) else new}"
