@@ -6,8 +6,7 @@ import threading
 import time
 from collections.abc import Mapping
 
-from canet.server.ioc import Group, Severity, main, pv, shutdown, startup
-from canet.server.protocol.alarm import Condition
+from canet.server.ioc import Condition, Group, Severity, main, pv, shutdown, startup
 
 
 class Device:
@@ -62,10 +61,12 @@ class Driver(Group):
 
     def _read(self) -> None:
         """Read again and again; this is not the loop's thread, and post may be called all the same."""
+        readings = 0
         while not self._ends.is_set():
             try:
                 self.reading.post(self.device.read())
-                self.count.post(self.count.value + 1)
+                readings += 1
+                self.count.post(readings)
             except ConnectionError:
                 self.reading.alarm(Severity.INVALID, Condition.COMM)
 

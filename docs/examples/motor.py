@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from canet.server.ioc import Group, Refused, main, pv
-from canet.server.protocol import eca
+from canet.server.ioc import Group, Refused, eca, main, pv
 
 STEP = 0.01
 """Seconds between two positions on the way."""

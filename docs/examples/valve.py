@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from canet.server.ioc import Condition, Group, Refused, Severity, main, pv
-from canet.server.protocol import eca
+from canet.server.ioc import Condition, Group, Refused, Severity, eca, main, pv
 
 TRAVEL = 0.1
 """Seconds that the valve needs."""

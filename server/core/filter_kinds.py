@@ -39,6 +39,11 @@ STATES = States()
 """The states of this process."""
 
 
+def set_state(name: str, flag: bool) -> None:
+    """Set a state of this process, for ``sync`` filters; a channel whose filter names one needs it to exist."""
+    STATES.set(name, flag)
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
     """Lets everything through: what filters do unless they say otherwise."""

@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+from canet.server.core.filter_kinds import set_state
 from canet.server.core.pv import Refused
 from canet.server.ioc.background import background
 from canet.server.ioc.command import main
@@ -25,6 +26,7 @@ from canet.server.ioc.hooks import scan, shutdown, startup
 from canet.server.ioc.host import IO
 from canet.server.ioc.serving import run
 from canet.server.ioc.variable import ArrayVariable, Variable
+from canet.server.protocol import eca
 from canet.server.protocol.alarm import Condition, Severity
 
 __all__ = [
@@ -38,10 +40,12 @@ __all__ = [
     "Severity",
     "Variable",
     "background",
+    "eca",
     "main",
     "pv",
     "run",
     "scan",
+    "set_state",
     "shutdown",
     "startup",
     "stop",

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from canet.server.core.filter_kinds import States
+from canet.server.core.filter_kinds import States, set_state
 from canet.server.core.filters import FilterError, parse
 from canet.server.core.pv import PV
 from canet.server.core.update import Update
@@ -127,6 +127,15 @@ def test_updates_follow_a_state(mode: str, spelling: str, expected: list[int]) -
             seen.append(found.value)
 
     assert seen == expected
+
+
+def test_states_of_the_process() -> None:
+    """A filter may name a state as soon as it was set."""
+    with pytest.raises(FilterError, match="there is no state 'test of states'"):
+        parse("{sync:{while:'test of states'}}")
+    set_state("test of states", True)
+
+    assert parse("{sync:{while:'test of states'}}").apply(update(1)) is not None
 
 
 def test_reads_pass_what_drops_updates() -> None:

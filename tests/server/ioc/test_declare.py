@@ -126,3 +126,21 @@ def test_scans_need_a_period() -> None:
     """A period of nothing is refused where it is written."""
     with pytest.raises(ValueError, match="a scan needs a period of more than 0 seconds, not 0"):
         pv(1.0).scan(0)
+
+
+def _what_type_checkers_refuse(group: Everything) -> None:
+    """Each line is an error for a type checker: strict settings tell if one of them were none."""
+    group.number.post("text")  # type: ignore[arg-type]
+    group.mode.post("auto")  # type: ignore[arg-type]
+    group.texts.post(5)  # type: ignore[arg-type]
+    pv(1.0, unit="mm")  # type: ignore[call-overload]
+    pv(1.0, limits=5)  # type: ignore[call-overload]
+
+    class Wrong(Group):
+        """Has hooks that do not fit their PVs."""
+
+        number = pv(1.5)
+
+        @number.putter  # type: ignore[arg-type]
+        def put(self, value: str) -> None:
+            """Take text, where a number comes."""
