@@ -67,8 +67,11 @@ class Group:
         for base in reversed(cls.__mro__):
             for name, member in vars(base).items():
                 for found in marks_of(member):
-                    if found.declaration is not None:  # a derived class may have declared it anew
-                        found = replace(found, declaration=declared[found.declaration.member])
+                    if found.declaration is not None:  # a derived class may have declared it anew, or given it up
+                        current = declared.get(found.declaration.member)
+                        if current is None:
+                            continue
+                        found = replace(found, declaration=current)
                     # A putter or getter of a derived class takes the place of its base's; other hooks add up.
                     single = found.when in ("getter", "putter")
                     marks[found.when, "" if single else name, found.declaration] = (name, found)

@@ -94,6 +94,32 @@ def test_derived_classes_inherit_and_override() -> None:
     assert base.other.pv.putter is None
 
 
+class Mixin:
+    """PVs and hooks for any group."""
+
+    extra = pv(1)
+
+    @extra.putter
+    def put_extra(self, value: int) -> int:
+        """Negate."""
+        return -value
+
+
+class Mixed(Mixin, Base):
+    """Takes a mixin, and gives up a PV."""
+
+    other = None  # type: ignore[assignment]  # that is how a PV is given up
+
+
+def test_mixins_and_pvs_that_are_given_up() -> None:
+    """PVs may come from a class that is no group; one that is replaced by something else is gone, with its hooks."""
+    group = Mixed("m:")
+
+    assert sorted(each.name for each in host_of(group).directory) == ["m:extra", "m:value"]
+    assert group.extra.pv.putter is not None
+    assert group.extra.pv.putter(group.extra.pv, 4) == -4
+
+
 class Outer(Group):
     """Has an inner group with an __init__ of its own."""
 
