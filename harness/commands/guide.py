@@ -158,7 +158,7 @@ def entry(variants: Sequence[Scenario], results: Results) -> Iterator[str]:
         yield ""
         if each is not base:
             changes = [line for line in differences(base, each) if not ASIDE.search(line)]
-            yield from (f"- set up with {line}" for line in changes)
+            yield from (f"- {'' if line.startswith('what happens') else 'set up with '}{line}" for line in changes)
         verdicts = [verdict for verdict in results.get(each.key, ()) if verdict.get("subject") in each.subjects]
         for expectation in each.expectations:
             if each is base or expectation not in base.expectations:
@@ -207,7 +207,7 @@ def _expected(scenario: Scenario, expectation: Expectation, checks: Sequence[Map
         yield f"  Measured: {'; '.join(figures)}."
 
 
-FIGURES = ("received", "answered", "connects", "reads", "reply_from", "searches_to")
+FIGURES = ("received", "answered", "connects", "reads", "reply_from", "searches_to", "beacons_from", "within", "after")
 """Measures whose figures tell a reader something."""
 
 

@@ -118,4 +118,8 @@ def measures(expectation: Expectation) -> Iterator[str]:
     if expectation.searches_to is not None:
         yield f"searches {', '.join(expectation.searches_to) or 'nowhere'}"
     for name, value in expectation.extra.items():
-        yield f"{name.replace('_', ' ')}: {', '.join(map(str, value)) if isinstance(value, list) else value}"
+        text = ", ".join(map(str, value)) or "none" if isinstance(value, list) else YES_NO.get(str(value), str(value))
+        yield f"{name.replace('_', ' ')}: {text}"
+
+
+YES_NO = {"True": "yes", "False": "no"}
