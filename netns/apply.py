@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import os
 import select
@@ -14,7 +15,7 @@ from itertools import groupby
 from typing import Final
 
 from canet.netns import rtnetlink, sysctl
-from canet.netns.errors import NetworkError
+from canet.netns.errors import NetworkError, Unavailable
 from canet.netns.namespace import new_namespace
 from canet.netns.netlink import NETLINK_NETFILTER, Message, Netlink
 from canet.netns.plan import (
@@ -99,9 +100,12 @@ class Realm:
         """Send rtnetlink messages to a namespace.
 
         Raises:
+            Unavailable: the kernel does not know what is asked for.
             NetworkError: with everything that was refused.
         """
         refused = self.route(name).request(messages)
+        if any(each.errno == errno.EOPNOTSUPP for each in refused):
+            raise Unavailable("; ".join(map(str, refused)), "this kernel lacks a module; `canet doctor` names it")
         if refused:
             raise NetworkError("; ".join(map(str, refused)))
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from canet.netns.syscalls import MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_REC, mount, umount
 
-_SCRATCH = "/tmp"  # exists everywhere, and is given back before anything else runs in the namespace
+_SCRATCHES = ("/tmp", "/mnt", "/var/tmp", "/run")
+"""One of these is covered for a moment, before anything else runs in the namespace: one without a target below."""
 
 
 def prepare(files: dict[str, str], *, private_tmp: bool = False) -> list[str]:
@@ -28,10 +30,10 @@ def prepare(files: dict[str, str], *, private_tmp: bool = False) -> list[str]:
     except OSError as error:
         # A container masks parts of /proc, and the kernel then gives no user namespace a whole one.
         notes.append(f"/proc shows the processes of the machine: a new one cannot be mounted ({error.strerror})")
-    if files:
-        _with_scratch(files)
     if private_tmp:
         mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
+    if files:
+        _with_scratch(files)
     return notes
 
 
@@ -45,25 +47,36 @@ def put(path: str, text: str) -> None:
 
 def _is_mounted(path: str) -> bool:
     try:
-        return any(line.split()[4] == path for line in Path("/proc/self/mountinfo").read_text().splitlines())
+        target = str(Path(path).resolve())
+        return any(line.split()[4] == target for line in Path("/proc/self/mountinfo").read_text().splitlines())
     except OSError:
         return False
 
 
 def _with_scratch(files: dict[str, str]) -> None:
-    mount("tmpfs", _SCRATCH, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
+    targets = {Path(path).resolve(): text for path, text in files.items()}
+    scratch = _scratch(targets)
+    mount("tmpfs", str(scratch), "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
     try:
-        for number, (path, text) in enumerate(files.items()):
-            source = Path(_SCRATCH, str(number))
+        for number, (target, text) in enumerate(targets.items()):
+            source = scratch / str(number)
             source.write_text(text)
             if text.startswith("#!"):  # a program that only this host has
                 source.chmod(0o755)
-            target = Path(path).resolve() if Path(path).is_symlink() else Path(path)
             if not target.exists():
-                _make_room(target, Path(_SCRATCH, f"{number}.d"))
+                _make_room(target, scratch / f"{number}.d")
             mount(str(source), str(target), None, MS_BIND)
     finally:
-        umount(_SCRATCH)
+        umount(str(scratch))
+
+
+def _scratch(targets: Iterable[Path]) -> Path:
+    """Return a directory that may be covered while the targets are put in place."""
+    for name in _SCRATCHES:
+        directory = Path(name).resolve()
+        if directory.is_dir() and not any(target.is_relative_to(directory) for target in targets):
+            return directory
+    raise OSError(2, f"files of one host are below all of {', '.join(_SCRATCHES)}", "files")
 
 
 def _make_room(target: Path, shadow: Path) -> None:

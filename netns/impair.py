@@ -14,8 +14,9 @@ from __future__ import annotations
 import socket
 import struct
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from canet.netns import rtnetlink
 from canet.netns.apply import Realm, checksum_when_sent
@@ -88,15 +89,27 @@ class Impairments:
         if not wanted and cable.host_side is not None:
             self._stop_relay(cable, place, interface)
         elif relayed:
-            self._start_relay(cable, place, interface)
-            assert self._relay is not None
-            assert cable.host_side is not None
-            assert cable.bridge_side is not None
-            self._relay.carry(cable.host_side, cable.bridge_side, wanted.get("out", _SOUND))
-            self._relay.carry(cable.bridge_side, cable.host_side, wanted.get("in", _SOUND))
+            self._carry(cable, place, interface, wanted)
         else:
-            for direction, each in wanted.items():
-                self._start_drops(cable, host, interface, place, far, direction, 1.0 if each.cut else each.loss)
+            try:
+                for direction, each in wanted.items():
+                    self._start_drops(cable, host, interface, place, far, direction, 1.0 if each.cut else each.loss)
+            except NetworkError:
+                if place.port is None:
+                    raise
+                # Kernels before 5.16 have no egress hook: the relay does the same.
+                self._stop_drops(cable)
+                self._carry(cable, place, interface, wanted)
+
+    def _carry(
+        self, cable: _Cable, place: Place, interface: Interface, wanted: Mapping[Literal["in", "out"], Impairment]
+    ) -> None:
+        self._start_relay(cable, place, interface)
+        assert self._relay is not None
+        assert cable.host_side is not None
+        assert cable.bridge_side is not None
+        self._relay.carry(cable.host_side, cable.bridge_side, wanted.get("out", _SOUND))
+        self._relay.carry(cable.bridge_side, cable.host_side, wanted.get("in", _SOUND))
 
     def _start_drops(
         self,

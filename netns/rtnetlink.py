@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import struct
 from ipaddress import IPv4Address
 from typing import Final
@@ -266,7 +265,3 @@ def link_is_up(payload: bytes) -> tuple[int, bool]:
     _family, _type, index, flags, _change = _LINK.unpack_from(payload)
     state = decode_attributes(payload[16:]).get(IFLA_OPERSTATE, b"\0")[0]
     return index, bool(flags & IFF_UP) and state == OPERSTATE_UP
-
-
-MISSING: Final = frozenset({errno.EOPNOTSUPP, errno.ENODEV, errno.ENOENT})
-"""Errors that mean that the kernel lacks something, rather than that the request is wrong."""

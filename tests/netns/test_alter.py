@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from canet.netns import Address, Host, Impairment, Interface, Network, NetworkError, Port, Route, Rule, Topology
+from canet.netns import Address, Host, Impairment, Interface, Network, NetworkError, Port, Route, Rule, Topology, nft
 from canet.netns.change import (
     AddAddress,
     AddRoute,
@@ -258,6 +258,26 @@ def test_port_flags_hold_behind_a_relay(network: Build) -> None:
         send(net, b"after")
 
         assert next_datagram(server) == b"after"
+
+
+def test_a_kernel_without_egress_hook_gets_a_relay(network: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nftables cannot drop is dropped in user space."""
+    whole = nft.drop_at
+
+    def without_egress(device: str, hook: str, loss: float | None) -> Any:
+        if hook == "egress" and loss is not None:
+            raise NetworkError("make chain egress: Operation not supported (EOPNOTSUPP)")
+        return whole(device, hook, loss)
+
+    monkeypatch.setattr(nft, "drop_at", without_egress)
+    net = network(lan())
+    back = net.change(Cut(host="server", interface="eth0", direction="in"))
+    with listener(net["server"]) as server:
+        send(net, b"lost")
+        net.change(back)
+        send(net, b"found")
+
+        assert next_datagram(server) == b"found"
 
 
 CABLE = Topology(

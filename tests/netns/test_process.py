@@ -223,6 +223,26 @@ def test_hosts_have_names_and_files_of_their_own(network: Build) -> None:
     assert not Path("/etc/canet").exists()
 
 
+def test_a_file_may_be_behind_a_link(network: Build, tmp_path: Path) -> None:
+    """As /etc/resolv.conf is: what the link leads to differs, the link stays."""
+    (tmp_path / "real").write_text("machine\n")
+    link = tmp_path / "link"
+    link.symlink_to("real")
+    net = network(lan(host("client", "10.1.0.1/24", files=((str(link), "host\n"),)), host("server", "10.1.0.2/24")))
+
+    assert sh(net["client"], f"cat {link}") == "host\n"
+    assert sh(net["server"], f"cat {link}") == "machine\n"
+    assert link.is_symlink()
+
+
+def test_a_private_tmp_may_hold_files_of_the_host(network: Build) -> None:
+    """A file below a /tmp that only the host has, and a program there."""
+    files = (("/tmp/site/hello", "#!/bin/sh\necho hello\n"),)
+    net = network(lan(host("client", "10.1.0.1/24", private_tmp=True, files=files)))
+
+    assert sh(net["client"], "/tmp/site/hello; ls /tmp") == "hello\nsite\n"
+
+
 def test_files_change_while_a_host_runs(network: Build) -> None:
     """A changed file is seen by running processes, and undone."""
     before = Path("/etc/hosts").read_text()
