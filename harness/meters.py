@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from canet.scenarios.model import Step
 if TYPE_CHECKING:
     from canet.harness.lab import Lab
 
+_LASTING = frozenset({sockets.LISTENING, 0x01, 0x06})
+"""LISTEN, ESTABLISHED and TIME_WAIT of ``tcp_states.h``: nothing is repeated in these states."""
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -39,6 +42,22 @@ def ports(lab: Lab, step: Step) -> None:
     host, port = str(step.args["host"]), int(str(step.args["port"]))
     bound = [each for each in lab.network[host].call(sockets.table, "udp") if each.port == port]
     lab.measure(str(step.args.get("label", "ports")), held=bool(bound), holders=len(bound))
+
+
+def forget(lab: Lab, step: Step) -> None:
+    """Wait until the kernel of ``host`` has given up all closed TCP connections of ``port``, for ``seconds`` at most.
+
+    A kernel goes on repeating the end of a connection to a peer that does not answer (``tcp_orphan_retries``), long
+    after the process has gone. Measures ``forgotten``.
+    """
+    host, port = str(step.args["host"]), int(str(step.args["port"]))
+
+    def closing() -> bool:
+        table = lab.network[host].call(sockets.table, "tcp")
+        return any(each.port == port and each.state not in _LASTING for each in table)
+
+    lab.outputs.wait(lambda: not closing(), time.monotonic() + float(str(step.args.get("seconds", 10.0))), 0.02)
+    lab.measure(str(step.args.get("label", "forget")), forgotten=not closing())
 
 
 def measure(lab: Lab, step: Step) -> None:

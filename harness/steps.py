@@ -99,5 +99,6 @@ _ACTIONS: Mapping[str, Callable[[Lab, Step], None]] = {
     "flood": traffic.flood,
     "measure": meters.measure,
     "ports": meters.ports,
+    "forget": meters.forget,
     "register": registering.register,
 }

@@ -255,6 +255,7 @@ class StepTable(Table):
             "measure",
             "ports",
             "register",
+            "forget",
         ],
         Meta(description="What happens."),
     ]

@@ -49,12 +49,13 @@ KINDS: Mapping[str, Kind] = {
     "flood": Kind(None, ("host", "address"), ("port", "count")),
     "measure": Kind("servers", (), ("since",)),
     "ports": Kind(None, ("host", "port")),
+    "forget": Kind(None, ("host", "port"), ("seconds",)),
     "register": Kind(None, ("host", "count"), ("port", "seconds")),
 }
 """``send`` puts raw bytes into a datagram, ``tcp`` into a connection; ``beacons`` listens, ``announce`` sends them;
 ``watch`` starts a client that stays, ``await`` asks it, ``leave`` kills it; ``flood`` searches for names that nobody
 serves; ``measure`` asks the kernel what a server costs, ``ports`` who holds a UDP port of a host;
-``register`` makes clients known to a repeater."""
+``register`` makes clients known to a repeater; ``forget`` waits until a host has given up its closed connections."""
 
 FAULTS: Mapping[str, tuple[str, ...]] = {
     "up": ("interface",),
