@@ -129,9 +129,9 @@ def _metadata(record: Record, native: Native) -> Metadata:
     limits: dict[str, Any] = {}
     for name, severity, key in (("HIHI", "HHSV", "hihi"), ("HIGH", "HSV", "high"), ("LOW", "LSV", "low"),
                                 ("LOLO", "LLSV", "lolo")):  # fmt: skip
-        # A limit without a severity is no limit: aiRecord.c get_alarm_double says NaN then.
+        # A limit without a severity is no limit: get_alarm_double says NaN then, except that of int64inRecord.c.
         limits[f"{key}_severity"] = _severity(fields.get(severity, ""))
-        if limits[f"{key}_severity"]:
+        if limits[f"{key}_severity"] or record.type in ("int64in", "int64out"):
             limits[key] = number(name)
     if types_of(record).get("MDEL") is not None and record.type != "histogram":
         limits["monitor_deadband"] = number("MDEL")

@@ -25,6 +25,29 @@ json.dump(found, sys.stdout)
 """
 
 
+_DESCRIBER = """
+import json, sys
+from epics import ca
+names = json.load(sys.stdin)
+channels = {name: ca.create_channel(name, connect=False, auto_cb=False) for name in names}
+for name, channel in channels.items():
+    assert ca.connect_channel(channel, timeout=30), name
+kept = ("units", "precision", "enum_strs", *(f"{end}_{which}_limit" for end in ("upper", "lower")
+        for which in ("disp", "ctrl", "alarm", "warning")))
+found = {}
+for name, channel in channels.items():
+    said = ca.get_ctrlvars(channel, timeout=30) or {}
+    found[name] = {key: repr(said[key]) for key in kept if key in said}
+json.dump(found, sys.stdout)
+"""
+
+
+def describe_all(address: str, names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Connect to all PVs and read their units, precision, limits and states, each as text."""
+    found: dict[str, dict[str, str]] = _run(_DESCRIBER, address, names)
+    return found
+
+
 def read_all(address: str, names: Iterable[str]) -> dict[str, tuple[int, int, str, Any]]:
     """Connect to all PVs and read them.
 
@@ -35,8 +58,12 @@ def read_all(address: str, names: Iterable[str]) -> dict[str, tuple[int, int, st
     Returns:
         Native type, element count, access and value of each; enumerations as text.
     """
+    return {name: tuple(found) for name, found in _run(_READER, address, names).items()}
+
+
+def _run(program: str, address: str, names: Iterable[str]) -> Any:
     done = subprocess.run(
-        [sys.executable, "-c", _READER],
+        [sys.executable, "-c", program],
         input=json.dumps(list(names)),
         capture_output=True,
         text=True,
@@ -50,4 +77,4 @@ def read_all(address: str, names: Iterable[str]) -> dict[str, tuple[int, int, st
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return {name: tuple(found) for name, found in json.loads(done.stdout).items()}
+    return json.loads(done.stdout)

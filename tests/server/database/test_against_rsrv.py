@@ -17,11 +17,14 @@ from canet.server.database.record_types import RECORD_TYPES
 from canet.server.ioc import Group, background
 from canet.server.ioc.background import LOOPBACK
 from canet.server.ioc.group import host_of
-from tests.server.libca import read_all
+from tests.server.libca import describe_all, read_all
 
 FILE = Path(__file__).parents[2] / "data" / "beamline.db"
 PROCESSED = {"calc", "histogram", "printf", "sel"}
 """Record types whose values come only from processing."""
+
+LIMITLESS = {"seq", "aSub"}
+"""Record types without limits, which rsrv describes by those of their C types."""
 
 
 @contextmanager
@@ -52,7 +55,7 @@ def rsrv() -> Iterator[str]:
 
 
 def test_types_and_values_are_those_of_epics_base() -> None:
-    """Type and count of every record, alias and field of every record type; the values of what is not processed."""
+    """Every record, alias and field of every record type: type, count, rights; values, units, limits and states."""
     database = load(FILE)
     first = {record.type: record.name for record in reversed(database.records.values())}
     fields = [f"{first[kind]}.{field}" for kind in first for field in RECORD_TYPES[kind]]
@@ -63,6 +66,7 @@ def test_types_and_values_are_those_of_epics_base() -> None:
     with rsrv() as theirs, background(group) as ours:
         expected = read_all(theirs, names)
         found = read_all(ours.tcp[0], names)
+        said_there, said_here = (describe_all(at, database.records) for at in (theirs, ours.tcp[0]))
 
     assert {name: each[:2] for name, each in found.items()} == {name: each[:2] for name, each in expected.items()}
     rights = [name for name in names if not name.endswith((".RTYP", ".ACKS", ".ACKT"))]  # we do what writing them means
@@ -71,3 +75,5 @@ def test_types_and_values_are_those_of_epics_base() -> None:
     assert {name: found[name][3] for name in kept} == {name: expected[name][3] for name in kept}
     described = [name for name in fields if name.rpartition(".")[2] in ("DESC", "EGU", "PREC", "HOPR", "SCAN", "DTYP")]
     assert {name: found[name][3] for name in described} == {name: expected[name][3] for name in described}
+    compared = [name for name, record in database.records.items() if record.type not in LIMITLESS]
+    assert {name: said_here[name] for name in compared} == {name: said_there[name] for name in compared}
