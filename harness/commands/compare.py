@@ -60,7 +60,7 @@ def compare(
     from canet.netns import enter
 
     enter()  # before anything starts a thread, as numpy does
-    from canet.harness import differences, run
+    from canet.harness import comparison, run
 
     bar = progress.Progress(len(todo))
     results = run.run_all(todo, lambda result: bar.step(result.case.id), jobs=jobs)
@@ -69,7 +69,7 @@ def compare(
     for result in results:
         groups.setdefault(result.case.scenario.key, []).append(result)
     if as_json:
-        typer.echo(json.dumps({key: differences.plain(each) for key, each in groups.items()}, indent=2))
+        typer.echo(json.dumps({key: comparison.plain(each) for key, each in groups.items()}, indent=2))
         return
     for key, group in groups.items():
         typer.echo(_table(key, group))
@@ -77,13 +77,13 @@ def compare(
 
 def _table(key: str, group: Sequence[Result]) -> str:
     """Return a table: a line for each measure, a column for each set of implementations that saw the same."""
-    from canet.harness import differences
+    from canet.harness import comparison
 
     scenario = group[0].case.scenario
     lines = [f"\n{key}: {scenario.title}" + (f" ({scenario.variant_title})" if scenario.variant_title else "")]
-    for row in differences.rows(group):
+    for row in comparison.rows(group):
         lines.append(f"  {row.name}")
         width = max(len(", ".join(names)) for _, names in row.seen)
         lines += [f"    {', '.join(names):<{width}}  {seen}" for seen, names in row.seen]
-    lines += [f"  {sentence}" for sentence in differences.sentences(group)]
+    lines += [f"  {sentence}" for sentence in comparison.sentences(group)]
     return "\n".join(lines)

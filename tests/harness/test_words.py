@@ -8,7 +8,7 @@ import pytest
 
 from canet.harness import agreement, cases, showing, wording
 from canet.harness.cases import Case
-from canet.harness.differences import rows, sentences
+from canet.harness.comparison import rows, sentences
 from canet.harness.observation import (
     ClientSeen,
     ClientTry,
