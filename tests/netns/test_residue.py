@@ -52,11 +52,13 @@ def holders(wanted: set[str]) -> Iterator[str]:
             continue  # it ended, or is not ours to look at
 
 
-def test_a_killed_controller_leaves_nothing() -> None:
+def test_a_killed_controller_leaves_nothing(tmp_path: Path) -> None:
     """After SIGKILL no process, namespace, interface or file remains; a daemon on a host is gone, too."""
-    interfaces, files = socket.if_nameindex(), set(Path("/tmp").iterdir())
+    interfaces, environment = socket.if_nameindex(), {**os.environ, "TMPDIR": str(tmp_path)}
     code = CONTROLLER.format(path=[str(Path(__file__).parents[2]), *sys.path])
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as controller:
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment
+    ) as controller:
         assert controller.stdout is not None
         pids = json.loads(controller.stdout.readline())
         wanted = set().union(*map(namespaces, pids))
@@ -69,7 +71,7 @@ def test_a_killed_controller_leaves_nothing() -> None:
 
     assert left == set()
     assert socket.if_nameindex() == interfaces
-    assert {path for path in set(Path("/tmp").iterdir()) - files if "canet" in path.name} == set()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_networks_side_by_side_do_not_meet() -> None:
