@@ -185,16 +185,20 @@ def test_what_is_missing_is_skipped_with_a_sentence(monkeypatch: pytest.MonkeyPa
     assert run.run_case(case, require_all=True).verdict.outcome == "error"
 
 
-def test_nothing_is_left_after_sigkill(tmp_path: Path) -> None:
+@pytest.mark.parametrize("implementations", [("canet", "canet"), ("rsrv", "caproto")], ids=" and ".join)
+def test_nothing_is_left_after_sigkill(tmp_path: Path, implementations: tuple[str, str]) -> None:
     """A controlling process that is killed in the middle takes all its servers, clients and namespaces along."""
     script = tmp_path / "hold.py"
     script.write_text(
         "import sys, time\n"
         "from canet.netns import enter\n"
         "enter()\n"
+        "from dataclasses import replace\n"
         "from canet.harness.lab import Lab\n"
-        "from tests.harness.places import BROADCAST\n"
-        "with Lab(BROADCAST, 'trio') as up:\n"
+        "from tests.harness.places import BROADCAST, changed\n"
+        f"kinds = {implementations}\n"
+        "servers = [replace(s, implementation=kind) for s, kind in zip(BROADCAST.servers, kinds)]\n"
+        "with Lab(changed(servers=tuple(servers)), 'trio') as up:\n"
         "    print(*[each.process.pid for each in up.crew], flush=True)\n"
         "    time.sleep(60)\n"
     )
