@@ -6,8 +6,9 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from canet.server.core.pv import PV
+from canet.server.core.pv import PV, Refused
 from canet.server.ioc.kinds import Kind
+from canet.server.protocol import eca
 
 
 def bind_getter(kind: Kind, function: Callable[[], Any]) -> Callable[[PV], Any]:
@@ -20,12 +21,22 @@ def bind_getter(kind: Kind, function: Callable[[], Any]) -> Callable[[PV], Any]:
 
 
 def bind_putter(kind: Kind, function: Callable[[Any], Any]) -> Callable[[PV, Any], Any]:
-    """Return a putter for the core; ``function`` is called with the author's form of the written value."""
+    """Return a putter for the core; ``function`` is called with the author's form of the written value.
 
-    def putter(pv: PV, value: Any) -> Any:  # noqa: ARG001 - the core hands it to all putters
+    An index beyond the states is refused before: no author's code has to expect it.
+    """
+    states = len(kind.states)
+
+    def putter(pv: PV, value: Any) -> Any:
+        if states and value >= states:
+            raise Refused(eca.PUTFAIL, f"{pv.name} has no state {value}")
         return _written(kind, function(kind.read(value)))
 
     return putter
+
+
+def keep(_value: object) -> None:
+    """Store the value as it was written: a putter that does nothing else."""
 
 
 def _written(kind: Kind, result: Any) -> Any:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from canet.server.core.macros import expand
 from canet.server.core.pv import PV
+from canet.server.ioc.bind import bind_putter, keep
 from canet.server.ioc.hooks import Mark, check_period, mark
 from canet.server.ioc.host import Host
 from canet.server.ioc.kinds import kind_of
@@ -101,6 +102,7 @@ class Declaration(Generic[T]):
                 group=options.get("group", "DEFAULT"),
                 description=expand(options.get("description", ""), macros),
                 record_type=options.get("record_type", ""),
+                putter=bind_putter(self.kind, keep) if self.kind.states else None,
             )
         except (ValueError, TypeError) as error:
             raise type(error)(f"{name}: {error}") from error

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from enum import Enum
 
-from canet.server.core.pv import PV
-from canet.server.ioc.bind import bind_getter, bind_putter
+import pytest
+
+from canet.server.core.pv import PV, Refused
+from canet.server.ioc.bind import bind_getter, bind_putter, keep
 from canet.server.ioc.kinds import kind_of
+from canet.server.protocol import eca
 
 
 class Mode(Enum):
@@ -29,6 +32,15 @@ def test_values_are_brought_into_the_authors_form_and_back() -> None:
     assert putter(SOME, 1) == 0
     assert seen == [Mode.ON]
     assert bind_getter(KIND, lambda: Mode.ON)(SOME) == 1
+
+
+def test_states_that_do_not_exist_are_refused() -> None:
+    """Before any author's code sees them, and where there is none too."""
+    with pytest.raises(Refused, match="x has no state 2") as refused:
+        bind_putter(KIND, lambda mode: mode)(SOME, 2)
+
+    assert refused.value.status == eca.PUTFAIL
+    assert bind_putter(KIND, keep)(SOME, 1) is None
 
 
 def test_nothing_stays_nothing() -> None:

@@ -60,6 +60,9 @@ def test_simple(backend: str) -> None:
         assert client.get("simple:temperature") == 25.0
         assert bytes(client.get("simple:message$")).rstrip(b"\0") == b"x" * 100
         assert states(client, "simple:enabled") == ("Off", "On")
+        with pytest.raises(ClientError, match="ECA_PUTFAIL"):
+            client.put("simple:enabled", 2)
+        assert client.get("simple:enabled") == 1
 
 
 def test_motor(backend: str) -> None:
