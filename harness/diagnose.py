@@ -13,12 +13,13 @@ from dataclasses import dataclass, field, replace
 from canet.harness.diagnose_changes import entries, with_host, with_interface
 from canet.harness.diagnose_events import late_networks, paused_servers, stale_clients
 from canet.harness.diagnose_kinds import KINDS, Kind
-from canet.harness.diagnose_servers import flaws_of
+from canet.harness.diagnose_servers import flaws_of, impatient_clients, misleads
 from canet.harness.predict import Prediction, Reason, predict
 from canet.harness.predict.addresses import quad
 from canet.netns.topology import Address, Impairment
 from canet.scenarios.model import Scenario
 
+BEACON_PORT = 5065
 MOST_CHANGES = 400
 """Candidates of one kind that are tried."""
 
@@ -134,11 +135,13 @@ def _after_fault(scenario: Scenario, args: Mapping[str, object]) -> Scenario:
     what, name, address = args["set"], str(args.get("interface")), args.get("address")
     if what == "sysctl":
         return with_host(scenario, replace(host, sysctls=(*host.sysctls, (str(args["name"]), str(args["value"])))))
-    if what not in ("up", "down", "cut", "add-address", "remove-address"):
+    if what not in ("up", "down", "cut", "heal", "add-address", "remove-address"):
         return scenario
     interface = host.interface(name)
     if what in ("up", "down"):
         interface = replace(interface, up=what == "up")
+    elif what == "heal":
+        interface = replace(interface, impairments=())
     elif what == "cut":
         cuts = (Impairment(direction="in", cut=True), Impairment(direction="out", cut=True))
         interface = replace(interface, impairments=cuts)
@@ -190,7 +193,7 @@ def _try(
 ) -> Iterator[Cause]:
     before = {(each.kind, each.subject) for each in wrong}
     large = any(each.kind == "too-large" for each in wrong)
-    listens = any(each.do == "beacons" for each in scenario.steps)
+    listens = any(each.do in ("beacons", "watch") for each in scenario.steps)
     hot = bool(pointed & frozenset(kind.rules))
     for number, (sentence, changed) in enumerate(kind.maker(scenario)):
         if number >= MOST_CHANGES:
@@ -291,14 +294,25 @@ def _beacon_symptoms(scenario: Scenario, told: Prediction) -> Iterator[Symptom]:
     listened = {(str(each.args.get("host") or each.target), int(str(each.args.get("port", 5065)))) for each in steps}
     servers = {each.name: each for each in scenario.servers}
     several = len({port for _, port in listened}) > 1
-    for host, port in sorted(listened):
+    started = {each.target for each in scenario.steps if each.do in ("start", "restart")}
+    waiting = set(_waiting(scenario))
+    for host, port in sorted(listened | waiting):
         for beacon in told.beacons:
             wanted = servers[beacon.server].env.get("EPICS_CA_REPEATER_PORT", "5065")
-            if several and str(port) != wanted:
+            if (several and str(port) != wanted) or ((host, port) not in listened and beacon.server not in started):
                 continue
             if f"{host}:{port}" not in beacon.heard_on:
                 subject = f"{beacon.server} {host}:{port}"
                 yield Symptom("no-beacon", subject, f"{host} hears no beacon of {beacon.server} on port {port}")
+
+
+def _waiting(scenario: Scenario) -> Iterator[tuple[str, int]]:
+    """Yield host and port where a client waits for a server that a step starts: beacons would tell it soon."""
+    watched = {each.target for each in scenario.steps if each.do == "watch"}
+    if any(each.do in ("start", "restart") for each in scenario.steps):
+        for client in scenario.clients:
+            if client.name in watched:
+                yield client.host, int(client.env.get("EPICS_CA_REPEATER_PORT") or BEACON_PORT)
 
 
 def _silent_settings(scenario: Scenario, subject: str, told: Prediction) -> Iterator[Symptom]:
@@ -311,12 +325,18 @@ def _silent_settings(scenario: Scenario, subject: str, told: Prediction) -> Iter
         meant = auto and auto.lower() != "yes" and not ("no" in auto or "NO" in auto)
         if meant and each.implementation == "libca" and entries(each):
             yield Symptom("unwanted", each.name, f"{each.name} searches its own subnets, though it was told not to")
+    for name, timeout, _ in impatient_clients(scenario):
+        yield Symptom("impatient", name, f"{name} gives up after {timeout} seconds, before it is answered")
     for server in scenario.servers:
         for option, sentence in flaws_of(server):
             yield Symptom("flaw", f"{server.name} {option}", sentence)
         who = server.implementation or subject.partition("-")[0]
         if who == "caproto" and server.env.get("EPICS_CAS_IGNORE_ADDR_LIST"):
             yield Symptom("ineffective", server.name, f"EPICS_CAS_IGNORE_ADDR_LIST of {server.name} has no effect")
+        if who == "caproto" and misleads(scenario, server):
+            yield Symptom("beacon-address", server.name, f"beacons of {server.name} name an address of another network")
+        if who == "occupant" and server.options.get("udp") == BEACON_PORT:
+            yield Symptom("occupied", server.name, f"{server.name} holds the port on which beacons are heard")
         port = server.env.get("EPICS_CAS_SERVER_PORT")
         if who == "caproto" and port and server.env.get("EPICS_CA_SERVER_PORT") != port:
             yield Symptom("ineffective", server.name, f"EPICS_CAS_SERVER_PORT of {server.name} has no effect")

@@ -67,10 +67,17 @@ def stale_clients(scenario: Scenario) -> Iterator[tuple[str, str]]:
     vanished = any(
         each.do == "fault" and each.args.get("set") in ("down", "cut", "remove-address") for each in scenario.steps
     )
-    for client in scenario.clients if vanished else ():
+    changed = any(each.do in ("start", "restart", "kill", "stop") for each in scenario.steps)
+    for client in scenario.clients if vanished and changed else ():
         host = scenario.topology.host(client.host)
-        if client.name in watching and int(host.sysctl("net.ipv4.tcp_retries2", SLOW_RETRIES)) > 5:
+        slow = float(client.env.get("EPICS_CA_CONN_TMO") or 30.0) > 5 or not _gone(scenario, client.host)
+        if slow and client.name in watching and int(host.sysctl("net.ipv4.tcp_retries2", SLOW_RETRIES)) > 5:
             yield client.name, client.host
+
+
+def _gone(scenario: Scenario, host: str) -> bool:
+    """The client's own host was away: its connection is dead, and an echo finds out."""
+    return any(each.do == "fault" and each.args.get("host") == host for each in scenario.steps)
 
 
 def stale_circuit(scenario: Scenario) -> Iterator[Change]:

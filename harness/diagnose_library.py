@@ -50,18 +50,32 @@ WORDS: dict[str, str] = {
     "ignore-fault": r"IGNORE_ADDR_LIST",
     "cross-replies": r"all of its sockets",
     "flaw": r"the server (stops|keeps|answers|sends|speaks|does not close)|accept|copies|late|id",
+    "multicast": r"TTL of 1|no route for 224|did not join|does not route multicasts",
+    "beacon-auto": r"EPICS_CA_AUTO_ADDR_LIST=NO",
+    "impatience": r"gives up after",
+    "beacon-address": r"address of its beacons",
     "paused": r"because it is stopped",
     "late-network": r"before the second network is there",
-    "stale-circuit": r"whose peer is gone",
-    "occupied": r"another program holds",
+    "stale-circuit": r"whose peer is gone|asks a silent server only after",
+    "occupied": r"another program holds|a program that is no repeater holds",
     "other-port": r"listens on UDP port",
     "list-missing": r"lacks EPICS_CA_",
     "list-front": r"not routed into",
     "beacon-port": r"beacons to port 5065",
-    "beacon-list": r"destinations of its beacons|beacon destinations",
+    "beacon-list": r"destinations of its beacons|beacon destinations|the server's beacons|gets no beacons|beacons go to",
     "beacon-limited": r"beacons to 255\.255\.255\.255",
 }
 """Kind of cause → words that a sentence about it has."""
+
+BEYOND: dict[str, str] = {
+    "environment_variables/intf_list_old_server": "a server that does not know a variable",
+    "beacons_and_reconnection/beacon_irregularities": "beacons that a step sends at odd times",
+    "beacons_and_reconnection/carepeater_inherits_stdio": "a pipe that a process has inherited",
+    "beacons_and_reconnection/carepeater_lifetime": "which process runs the repeater, and when it ends",
+    "beacons_and_reconnection/repeater_registration_edge": "whether a client registers again with a new repeater",
+    "beacons_and_reconnection/vc_unresponsive": "a server that stops for a while",
+}
+"""Scenarios about what lies in time or in processes, which the model has no part of → why."""
 
 
 @dataclass(frozen=True, slots=True)

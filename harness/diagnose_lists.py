@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from ipaddress import IPv4Network
 
 from canet.harness.diagnose_changes import (
     Change,
     entries,
     networks,
     with_client,
+    with_host,
     with_server,
 )
 from canet.harness.predict.addresses import quad, server_port
-from canet.scenarios.model import Client, Scenario
+from canet.netns.topology import Route
+from canet.scenarios.model import Client, Scenario, Server
 
 
 def list_spelling(scenario: Scenario) -> Iterator[Change]:
@@ -262,3 +266,37 @@ def name_server_lacks(scenario: Scenario) -> Iterator[Change]:
                 text = f"EPICS_CA_NAME_SERVERS of {each.name} does not list {server.name}, which listens on {what}"
                 client = next(c for c in changed.clients if c.name == each.name)
                 yield text, with_client(changed, client, EPICS_CA_NAME_SERVERS=good)
+
+
+def multicast(scenario: Scenario) -> Iterator[Change]:
+    """Searches to a multicast group need hops, a route, and a server that joined."""
+    everything = IPv4Network("224.0.0.0/4")
+    for each in scenario.clients:
+        groups = [word for word in entries(each) if (quad(word.partition(":")[0]) or 0) >> 28 == 14]
+        if not groups:
+            continue
+        if each.env.get("EPICS_CA_MCAST_TTL", "1") == "1":
+            text = f"the multicasts of {each.name} have a TTL of 1, and end at the first router"
+            yield text, with_client(scenario, each, EPICS_CA_MCAST_TTL="2")
+        host = scenario.topology.host(each.host)
+        for interface in host.interfaces:
+            route = Route(to=everything, dev=interface.name)
+            text = f"{host.name} has no route for {groups[0]}, so that it cannot send its searches"
+            yield text, with_host(scenario, replace(host, routes=(*host.routes, route)))
+        for server in scenario.servers:
+            listed = server.env.get("EPICS_CAS_INTF_ADDR_LIST", "")
+            if groups[0] not in listed.split():
+                env = {**server.env, "EPICS_CAS_INTF_ADDR_LIST": f"{listed} {groups[0]}".strip()}
+                yield (
+                    f"{server.name} did not join the multicast group {groups[0]}",
+                    with_server(scenario, server, env=env),
+                )
+        for router in scenario.topology.hosts:
+            if router.sysctl("net.ipv4.ip_forward") != "0" and not _routes_multicasts(scenario, router.name):
+                added = Server(name=f"{router.name}-multicasts", host=router.name, implementation="mrouter")
+                text = f"the router {router.name} does not route multicasts"
+                yield text, replace(scenario, servers=(added, *scenario.servers))
+
+
+def _routes_multicasts(scenario: Scenario, host: str) -> bool:
+    return any(each.implementation == "mrouter" and each.host == host for each in scenario.servers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from ipaddress import IPv4Address
 
 from canet.harness.diagnose_changes import (
     Change,
@@ -11,7 +12,7 @@ from canet.harness.diagnose_changes import (
     with_client,
     with_server,
 )
-from canet.harness.predict.addresses import server_port
+from canet.harness.predict.addresses import quad, server_port
 from canet.scenarios.model import Scenario, Server
 
 
@@ -78,7 +79,7 @@ def _broadcasting(scenario: Scenario, host: str) -> Scenario:
 def cross_replies(scenario: Scenario) -> Iterator[Change]:
     """A server that answers through all of its sockets."""
     for each in scenario.servers:
-        if len(each.env.get("EPICS_CAS_INTF_ADDR_LIST", "").split()) > 1:
+        if len(each.env.get("EPICS_CAS_INTF_ADDR_LIST", "").split()) > 1 and not misleads(scenario, each):
             text = (
                 f"the server {each.name} sends each search reply through all of its sockets, also from its "
                 "other addresses"
@@ -204,6 +205,18 @@ def beacon_list(scenario: Scenario) -> Iterator[Change]:
                 yield text, with_server(scenario, each, env=env)
 
 
+def beacon_auto(scenario: Scenario) -> Iterator[Change]:
+    """Pcas takes the client's switch for its beacons where its own is not set."""
+    for each in scenario.servers:
+        if (
+            each.env.get("EPICS_CA_AUTO_ADDR_LIST", "").upper() == "NO"
+            and "EPICS_CAS_AUTO_BEACON_ADDR_LIST" not in each.env
+        ):
+            env = {**each.env, "EPICS_CAS_AUTO_BEACON_ADDR_LIST": "YES"}
+            text = f"{each.name} takes EPICS_CA_AUTO_ADDR_LIST=NO, which is meant for searches, for its beacons too"
+            yield text, with_server(scenario, each, env=env)
+
+
 def beacon_port(scenario: Scenario) -> Iterator[Change]:
     """Beacons are sent to another port than the clients' repeater listens on."""
     for each in scenario.servers:
@@ -254,9 +267,47 @@ def flaws_of(server: Server) -> Iterator[tuple[str, str]]:
         yield "claims", f"the server {server.name} answers searches for names that it does not serve"
     if int(options.get("copies", 1)) > 1:
         yield "copies", f"the server {server.name} sends each reply {options['copies']} times"
-    if int(options.get("answer_from", 1)) > 1:
-        yield "answer_from", f"the server {server.name} answers a name only from search {options['answer_from']} on"
     if float(options.get("delay", 0)) > 0:
         yield "delay", f"the server {server.name} answers a search after {options['delay']} seconds"
     if int(options.get("minor", 13)) < 13:
         yield "minor", f"the server {server.name} speaks the old protocol version 4.{options['minor']}"
+
+
+def impatient_clients(scenario: Scenario) -> Iterator[tuple[str, float, int]]:
+    """Yield each client that gives up before a server answers: name, its timeout, the search that is answered.
+
+    libca searches first after 32 ms and then at doubled intervals (``udpiiu.h``).
+    """
+    for server in scenario.servers:
+        number = int(server.options.get("answer_from", 1)) if server.implementation == "scripted" else 1
+        needed = 0.032 * (2 ** (number - 1) - 1)
+        for client in scenario.clients:
+            if number > 1 and client.timeout < needed:
+                yield client.name, client.timeout, number
+
+
+def impatience(scenario: Scenario) -> Iterator[Change]:
+    """A client gives up too early."""
+    for name, timeout, number in impatient_clients(scenario):
+        clients = tuple(replace(each, timeout=10.0) if each.name == name else each for each in scenario.clients)
+        text = f"{name} gives up after {timeout} seconds, before its search number {number}, the first that is answered"
+        yield text, replace(scenario, clients=clients)
+
+
+def misleads(scenario: Scenario, server: Server) -> bool:
+    """Tell whether the last interface of a server's list is of another network than who listens for its beacons."""
+    listed = server.env.get("EPICS_CAS_INTF_ADDR_LIST", "").split()
+    places = [str(each.args.get("host")) for each in scenario.steps if each.do == "beacons"]
+    if len(listed) < 2 or not places:
+        return False
+    last = quad(listed[-1])
+    near = [each.network for place in places for each in scenario.topology.host(place).addresses]
+    return last is not None and not any(IPv4Address(last) in each for each in near)
+
+
+def beacon_address(scenario: Scenario) -> Iterator[Change]:
+    """A server with several interfaces names the last one in all its beacons."""
+    for each in scenario.servers:
+        if misleads(scenario, each):
+            text = f"{each.name} fills the address of its beacons with the last interface of its list"
+            yield text, with_server(scenario, each, implementation="canet", layout="rsrv")

@@ -30,6 +30,8 @@ class World:
     udp: dict[str, Bound] = field(default_factory=dict)
     tcp: dict[str, Listening] = field(default_factory=dict)
     groups: dict[int, set[Device]] = field(default_factory=dict)
+    routers: set[str] = field(default_factory=set)
+    """Hosts that route multicasts."""
     relays: dict[str, bool] = field(default_factory=dict)
     """Hosts that repeat broadcast searches on their other interfaces → whether the asker's address is kept."""
 
@@ -115,7 +117,7 @@ def deliver(
     """
     packet = Packet(UDP, source, sport, to, dport, size + UDP_OVERHEAD, ttl, uid)
     begin: Trace = (trace, "sends", (host.name, address(to), dport))
-    flight = Flight(world.network, state, world.groups)
+    flight = Flight(world.network, state, world.groups, world.routers)
     if link_level:
         inject(flight, host, packet, begin, device)
     else:

@@ -60,6 +60,8 @@ class Flight:
     state: State
     groups: dict[int, set[Device]] = field(default_factory=dict)
     """Multicast group → devices that joined it."""
+    routers: set[str] = field(default_factory=set)
+    """Hosts that route multicasts."""
     error: str | None = None
     """What ``sendto`` raised, as an errno name."""
     arrivals: list[Arrival] = field(default_factory=list)
@@ -350,7 +352,9 @@ def _route_input(flight: Flight, device: Device, packet: Packet, cast: str, trac
         flight.drop(host, "martian-source", packet, (trace, "martian-source", (host.name, address(source))))
         return
     if is_multicast(to):
-        if device not in flight.groups.get(to, ()):
+        if host.name in flight.routers:
+            _route_multicast(flight, device, packet, trace)
+        elif device not in flight.groups.get(to, ()):
             flight.drop(host, "multicast-unjoined", packet, (trace, "multicast-unjoined", (device.label, to)))
         elif is_loopback(source) and not device.route_localnet:
             flight.drop(host, "martian-loopback", packet, (trace, "martian-loopback", (host.name, source)))
@@ -381,6 +385,21 @@ def _route_input(flight: Flight, device: Device, packet: Packet, cast: str, trac
         flight.drop(host, "forward-no-route", packet, (trace, "forward-no-route", (host.name, to)))
     else:
         _forward(flight, device, packet, entry, cast, trace)
+
+
+def _route_multicast(flight: Flight, device: Device, packet: Packet, trace: Trace) -> None:
+    """Pass a multicast on to the other interfaces, as a multicast router does (net/ipv4/ipmr.c)."""
+    host = device.host
+    if packet.ttl <= 1:
+        flight.drop(host, "forward-ttl", packet, (trace, "forward-ttl", (host.name,)))
+        return
+    for out in host.devices:
+        if out is device or out.loopback or not out.up:
+            continue
+        copy = packet.copy()
+        copy.ttl -= 1
+        onward: Trace = (trace, "forward", (host.name, packet.to, out.name))
+        transmit(flight, out, copy, Way("multicast", out, copy.source, 0), onward)
 
 
 def _source_valid(device: Device, source: int, trace: Trace) -> tuple[bool, Trace]:

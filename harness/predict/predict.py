@@ -25,6 +25,8 @@ from canet.harness.predict.trace import Reason, Trace, address, reasons
 from canet.netns.topology import Topology
 from canet.scenarios.model import WITNESS, Client, Probe, Scenario, Server
 
+PATIENCE = 5.0
+"""Seconds within which libca repeats a search some seven times (first after 32 ms, then at doubled intervals)."""
 CLIENT_PORT = 45001
 """First source port that stands for the ephemeral ones of probes and clients; each has its own."""
 _COMPILED: OrderedDict[int, tuple[Topology, Network]] = OrderedDict()
@@ -343,6 +345,8 @@ class Search:
     searching: Searching
     sent: list[tuple[Destination, Delivered]]
     found: list[tuple[Destination, Response]]
+    patient: bool
+    """The client waits long enough for its repeated searches to outlast loss."""
     named: list[tuple[Destination, str, str | None, bool]]
     """Name servers: destination, PV, server that the client is led to and reaches, by luck."""
 
@@ -355,8 +359,9 @@ def search(scene: Stage, client: Client, pvs: Sequence[str]) -> Search:
     asker = Asker(host, 0, port, client.uid or 0)
     size = min(1024, datagram_size(pvs))
     sent: list[tuple[Destination, Delivered]] = []
+    hops = client.env.get("EPICS_CA_MCAST_TTL", "")
     for each in searching.destinations:
-        ttl = 1 if each.address >> 28 == 14 else 64
+        ttl = (int(hops) if hops.isdigit() else 1) if each.address >> 28 == 14 else 64
         done = deliver(
             world,
             state,
@@ -395,7 +400,7 @@ def search(scene: Stage, client: Client, pvs: Sequence[str]) -> Search:
                 final = connect(world, state, host, at, to, sport=49002, uid=asker.uid, trace=tried.trace)
                 reached = None if final.listener is None else final.listener.owner
             named.append((each, pv, reached, tried.chance))
-    return Search(searching, sent, found, named)
+    return Search(searching, sent, found, client.timeout >= PATIENCE, named)
 
 
 def predict_client(scene: Stage, client: Client, *, why: bool = True) -> ClientPrediction:
@@ -429,7 +434,8 @@ def pv_prediction(scene: Stage, done: Search, pv: str, *, why: bool) -> PvPredic
         reached = response.reached
         serves = reached is not None and pv in scene.servers[reached].pvs
         connecting = response.connecting
-        chance = response.lucky or response.reply.chance or (connecting is not None and connecting.chance)
+        lossy = response.reply.chance or (connecting is not None and connecting.chance)
+        chance = response.lucky or (lossy and not done.patient)
         (lucky if chance else certain).add(reached if serves else None)
         ways.append(
             Way(

@@ -66,7 +66,7 @@ def responses(
     found: list[Response] = []
     for delivery in sent.deliveries:
         owners = {each.owner for each in delivery.sockets}
-        lucky = (not delivery.everyone and len(owners) > 1) or delivery.arrival.packet.chance
+        lucky = not delivery.everyone and len(owners) > 1
         for socket in delivery.sockets:
             server = servers.get(socket.owner)
             if server is None or server.mute or delivery.arrival.packet.source in server.ignored:

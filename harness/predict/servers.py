@@ -80,6 +80,7 @@ def start_one(world: World, server: Server, subject: str, position: int, number:
         "nameserver": _nameserver,
         "relay": _relay,
         "scripted": _scripted,
+        "mrouter": _multicast_router,
         "repeater": _silent,
     }
     if implementation not in opener:
@@ -276,6 +277,11 @@ def _scripted(world: World, state: ServerState, number: int) -> None:
 def _relay(world: World, state: ServerState, _number: int) -> None:
     world.relays[state.host.name] = bool(state.server.options.get("keep_source", True))
     _silent(world, state, _number)
+
+
+def _multicast_router(world: World, state: ServerState, number: int) -> None:
+    world.routers.add(state.host.name)
+    _silent(world, state, number)
 
 
 def _silent(_world: World, state: ServerState, _number: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from canet.harness.predict import ClientPrediction, Prediction, ProbePrediction, predict
-from canet.harness.predict.agree import comparable
 from canet.scenarios import library
 from canet.scenarios.model import Expectation, Outcome, Scenario
 
@@ -24,6 +23,17 @@ def test_model_agrees_with_what_scenarios_expect(theme: str) -> None:
             wrong += list(differences(scenario, subject, predict(scenario, subject, why=False)))
 
     assert wrong == []
+
+
+def comparable(scenario: Scenario) -> frozenset[str]:
+    """Return the probes and clients that run while everything still is as the scenario begins."""
+    names = {each.name for each in scenario.probes} | {each.name for each in scenario.clients}
+    before, after, disturbed = set[str](), set[str](), False
+    for step in scenario.steps:
+        disturbed |= step.do not in ("probe", "client", "beacons")
+        if step.target is not None:
+            (after if disturbed else before).add(step.target)
+    return frozenset((before & names) - after) if scenario.steps else frozenset(names)
 
 
 def differences(scenario: Scenario, subject: str, told: Prediction) -> list[str]:
