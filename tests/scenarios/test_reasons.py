@@ -20,7 +20,7 @@ def _namespaces() -> None:
 
 
 def fixes() -> Iterator[tuple[Scenario, Scenario]]:
-    """Yield each fix of a broken scenario, with the broken base. A healthy near miss is a control, and proves nothing."""
+    """Yield each fix of a broken scenario, with its base; a healthy near miss is a control and proves nothing."""
     base = library.all_scenarios()[0]
     for each in library.all_scenarios():
         if each.id != base.id:
