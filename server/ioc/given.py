@@ -36,6 +36,7 @@ def add_argument(group: Group, text: str) -> None:
     Raises:
         GivenError: It cannot be understood.
 
+    >>> from canet.server.ioc.group import host_of
     >>> group = Group()
     >>> add_argument(group, "lab:mode:enum=off,on"); add_argument(group, "lab:x=1.5"); list(host_of(group).directory)
     [<PV lab:mode ENUM[1] 0>, <PV lab:x DOUBLE[1] 1.5>]
