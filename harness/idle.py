@@ -11,12 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+BYSTANDERS = ("scan-", "taskwd", "CAS-beacon")
+"""Names of threads of EPICS Base that run by the clock and never touch a search: record scanning, beacons."""
+
 Activity = dict[int, tuple[int, int]]
 """Thread → (voluntary, involuntary) context switches."""
 
 
 def activity(pids: Iterable[int]) -> Activity | None:
-    """Return the switch counters of all threads of the processes; ``None`` if one of the threads is not asleep.
+    """Return the switch counters of the threads of the processes; ``None`` if one of the threads is not asleep.
 
     A process that has ended has no threads, and so is idle.
     """
@@ -30,6 +33,8 @@ def activity(pids: Iterable[int]) -> Activity | None:
             try:
                 text = (task / "status").read_text(encoding="utf-8", errors="replace")
             except OSError:
+                continue
+            if text.startswith(tuple(f"Name:\t{name}" for name in BYSTANDERS)):
                 continue
             state, voluntary, involuntary = _status(text)
             if state not in "STtZX":  # asleep, stopped, traced, ended

@@ -20,7 +20,7 @@ from canet.netns import Network
 from canet.netns.topology import Topology
 from canet.scenarios.model import WITNESS, Probe, Server
 
-PATIENCE = 3.0
+PATIENCE = 10.0
 """Seconds within which everything must come to rest; otherwise absence is not proven."""
 UNREAD = 0.25
 """Seconds after which what lies in a queue, while everybody sleeps, is known to be read by nobody."""
