@@ -184,7 +184,7 @@ def _table_field(pv: PV, name: str) -> PV | None:
         type=native,
         metadata=metadata,
         group=pv.group,
-        level=pv.level,
+        level=1,
         read_only=row.write is None,
         putter=None if row.write is None else partial(_write_field, row.write, pv),
         stamp=pv.stamp,

@@ -68,7 +68,7 @@ class PV:
         putter: called as ``putter(pv, value)`` for each write, one at a time, in order. ``None`` stores the value as
             it was written, any other result instead of it. An exception refuses the write: the client gets
             ``ECA_PUTFAIL``, or the status of a :class:`Refused`.
-        group: access security group; level: access security level of the field (0 or 1).
+        group: access security group; level: access security level: 0 for values, 1 for most fields.
         read_only: writes are refused with ``ECA_NOWTACCESS`` and rights are announced so.
         record_type: what ``CLASS_NAME`` and ``.RTYP`` say.
 
@@ -121,7 +121,7 @@ class PV:
         getter: Hook | None = None,
         putter: Hook | None = None,
         group: str = "DEFAULT",
-        level: int = 1,
+        level: int = 0,
         read_only: bool = False,
         description: str = "",
         record_type: str = "",

@@ -37,8 +37,8 @@ _DATAGRAMS = 64
 """Datagrams that are read before others get their turn."""
 _RETRY = 0.1
 """Seconds to wait when descriptors or buffers have run out."""
-_GONE = 45.0
-"""Seconds without an acknowledgement, while bytes wait, after which a client's host counts as gone."""
+_GONE = 1.5
+"""Connection timeouts without an acknowledgement of what is sent, after which a client's host counts as gone."""
 _SHUT = (errno.ECONNABORTED, errno.EPROTO, errno.EINTR)
 
 Trace = Callable[[str, str, bytes], None]
@@ -113,8 +113,6 @@ class Driver:
             self._open(plan(server.config, interfaces()))
             if changes is not None:
                 backend.spawn(self._follow_changes, changes)
-            for listener in self._listeners:
-                backend.spawn(self._accept, listener)
             backend.spawn(self._send_beacons)
             backend.spawn(self._look_for_the_gone)
             if ready is not None:
@@ -136,7 +134,7 @@ class Driver:
         tcp = list(first.tcp)
         while True:
             try:
-                self._listeners = sockets.listen(tcp, server.config.server_port)
+                listeners = sockets.listen(tcp, server.config.server_port)
                 break
             except OSError as error:
                 missing = [each for each in tcp if not _bindable(each)]
@@ -144,7 +142,8 @@ class Driver:
                     raise
                 log.warning("not served, no interface has the address: %s", ", ".join(missing))
                 tcp = [each for each in tcp if each not in missing]
-        port = self._listeners[0].getsockname()[1]
+        self._add_listeners(listeners)
+        port = listeners[0].getsockname()[1]
         server.responder.port = port
         os.environ["RSRV_SERVER_PORT"] = str(port)
         self._beacons = Beacons(port, server.config.beacon_period)
@@ -166,9 +165,22 @@ class Driver:
                 continue
             self._searches[search] = sock
             self.backend.spawn(self._answer_searches, sock)
+        port = self.server.responder.port
+        missing = set(wanted.tcp) - {listener.getsockname()[0] for listener in self._listeners}
+        for address in missing:
+            try:
+                self._add_listeners([sockets.listener(address, port)])
+            except OSError as error:
+                self._complain(f"cannot take clients at {address}:{port}", error)
         assert self._beacons is not None  # _open() made them
         self._beacons.send_to(wanted.beacons, time.monotonic())
         self._beacons_changed.set()
+
+    def _add_listeners(self, listeners: list[socket.socket]) -> None:
+        """Take clients in at these sockets."""
+        for listener in listeners:
+            self._listeners.append(listener)
+            self.backend.spawn(self._accept, listener)
 
     def _join(self, sock: socket.socket, search: Search) -> None:
         """Join the groups of a socket that is open, on interfaces that may be new."""
@@ -472,11 +484,12 @@ class Driver:
 
     async def _look_for_the_gone(self) -> None:
         """Close clients whose host no longer acknowledges what was sent; see also ``prepare_client``."""
+        timeout = self.server.config.connection_timeout
         while not self.stopping.is_set():
-            await self.backend.sleep(5.0)
+            await self.backend.sleep(min(5.0, timeout / 2))
             self.server.busy = True
             for connection in list(self._connections.values()):
-                if connection.draining and sockets.silence(connection.sock) > _GONE:
+                if sockets.silence(connection.sock) > _GONE * timeout:
                     connection.circuit.close("its host is gone")
             self._after()
 

@@ -19,8 +19,8 @@ _TRIES = 100
 _RECEIVE = 1 << 20
 """Bytes asked for the receive buffer of a search socket: a burst of searches waits there."""
 _IP_MULTICAST_ALL = 49
-_LAST_ACK = Struct("56xI")
-"""``tcpi_last_ack_recv`` of ``struct tcp_info``: milliseconds since the peer last acknowledged anything."""
+_TCP_INFO = Struct("2xBB52xI")
+"""``tcpi_retransmits``, ``tcpi_probes`` and ``tcpi_last_ack_recv`` (milliseconds) of ``struct tcp_info``."""
 
 
 def search_socket(search: Search, config: Config) -> socket.socket:
@@ -76,7 +76,7 @@ def listen(addresses: Sequence[str], port: int) -> list[socket.socket]:
         wanted = port if attempt == 0 else 0
         try:
             for address in addresses:
-                sock = _listener(address, wanted)
+                sock = listener(address, wanted)
                 sockets.append(sock)
                 wanted = sock.getsockname()[1]
         except OSError as error:
@@ -89,8 +89,12 @@ def listen(addresses: Sequence[str], port: int) -> list[socket.socket]:
     raise OSError(errno.EADDRINUSE, f"no TCP port is free at all of {', '.join(addresses)}")
 
 
-def _listener(address: str, port: int) -> socket.socket:
-    """Open one listening socket."""
+def listener(address: str, port: int) -> socket.socket:
+    """Open one listening socket.
+
+    Raises:
+        OSError: EADDRINUSE where the port is taken, EADDRNOTAVAIL where the address is not on this host.
+    """
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -126,19 +130,22 @@ def beacon_socket(source: str, ttl: int) -> socket.socket:
 def prepare_client(sock: socket.socket, timeout: float) -> None:
     """Set the options of an accepted connection.
 
-    Keepalive probes go out after ``timeout`` seconds of silence, and three that stay without an answer for five
-    seconds each end the connection: the kernel's echo, which no client can misunderstand.
+    Keepalive probes go out after ``timeout`` seconds of silence, and three that stay without an answer for a sixth of
+    that each end the connection: the kernel's echo, which no client can misunderstand.
     """
     sock.setblocking(False)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, max(1, int(timeout)))
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, int(timeout / 6)))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
 
 
 def silence(sock: socket.socket) -> float:
-    """Return the seconds since the peer last acknowledged anything; a host that is gone acknowledges nothing."""
-    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
-    (milliseconds,) = _LAST_ACK.unpack_from(info)
-    return float(milliseconds) / 1000
+    """Return for how many seconds a peer has left what the kernel sends it unanswered; 0.0 while it answers.
+
+    A client that does not read still acknowledges the kernel's window probes, however seldom they are; so only what
+    was sent again and again without an answer counts.
+    """
+    retransmits, probes, since = _TCP_INFO.unpack_from(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104))
+    return float(since) / 1000 if retransmits + probes >= 2 else 0.0

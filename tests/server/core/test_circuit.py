@@ -292,3 +292,17 @@ def test_any_input_ends_in_messages_or_a_close(messages: list[Message], cuts: li
     wire.server.disconnected(wire.circuit)
     assert wire.server.count().channels == 0
     assert not pvs[0].listeners
+
+
+@pytest.mark.parametrize("minor", range(8, 14))
+def test_every_version_from_4_8_on(minor: int) -> None:
+    """Reads, writes and monitors are the same for each; only varying counts need 4.13."""
+    pv = PV("x", 1.5)
+    wire = Wire(serve(pv), minor=minor)
+    sid = wire.open("x")
+    wire.watch(sid, 20, count=1)
+
+    assert wire.values() == [1.5]
+    update, written = wire.ask(Wire.writing(sid, 6, 2.5))
+    assert (update.command, written.command, written.p1) == (Command.EVENT_ADD, Command.WRITE_NOTIFY, eca.NORMAL)
+    assert wire.read(sid, 34, 1).value == 2.5
