@@ -1,4 +1,4 @@
-"""Write verdicts as JSON. ``result.schema.json`` beside this file is the published schema; it changes additively."""
+"""Write verdicts as JSON. ``harness/result.schema.json`` is the published schema; it changes additively."""
 
 from __future__ import annotations
 
@@ -30,6 +30,6 @@ def write(path: Path, verdicts: Iterable[Verdict]) -> None:
 
 def schema() -> dict[str, Any]:
     """Return the JSON schema (draft 2020-12) of the document."""
-    text = files("canet.harness.report").joinpath("result.schema.json").read_text(encoding="utf-8")
+    text = files("canet.harness").joinpath("result.schema.json").read_text(encoding="utf-8")
     read: dict[str, Any] = json.loads(text)
     return read
