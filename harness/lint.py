@@ -16,7 +16,8 @@ from canet.harness.lint_settings import traps
 from canet.harness.predict.beacons import destinations
 from canet.harness.predict.firewall import UDP, Packet, State
 from canet.harness.predict.path import Flight
-from canet.harness.predict.predict import Stage, stage
+from canet.harness.predict.predict import stage
+from canet.harness.predict.stage import Stage
 from canet.harness.predict.trace import Trace, reasons
 from canet.harness.site import Site, part
 from canet.scenarios.model import Client, Scenario

@@ -12,9 +12,9 @@ from canet.harness.predict.addresses import READERS, Searching
 from canet.harness.predict.exchange import Answer, Delivered, Delivery, answer, connect, deliver
 from canet.harness.predict.firewall import State
 from canet.harness.predict.network import HostTables
-from canet.harness.predict.predict import Stage
 from canet.harness.predict.servers import ServerState
 from canet.harness.predict.sockets import UdpSocket
+from canet.harness.predict.stage import Stage
 from canet.harness.predict.trace import Trace
 from canet.scenarios.model import Client
 

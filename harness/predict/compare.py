@@ -8,9 +8,10 @@ from ipaddress import IPv4Address
 from canet.harness.predict.cases import Case, ShotSpec
 from canet.harness.predict.exchange import World, answer, connect, deliver
 from canet.harness.predict.firewall import ANY_PORT, Packet, State
-from canet.harness.predict.network import Network, compile_network
-from canet.harness.predict.path import route_output
+from canet.harness.predict.network import Network
+from canet.harness.predict.route import route_output
 from canet.harness.predict.sockets import TcpListener, UdpSocket, bind_address
+from canet.harness.predict.tables import compile_network
 from canet.harness.predict.trace import Trace, address, steps
 
 

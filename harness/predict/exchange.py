@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from canet.harness.predict.firewall import TCP, UDP, Packet, State
 from canet.harness.predict.network import LIMITED, Device, HostTables, Network, mask
-from canet.harness.predict.path import Arrival, Drop, Flight, Way, inject, transmit
+from canet.harness.predict.path import Arrival, Drop, Flight, inject, transmit
+from canet.harness.predict.route import Way
 from canet.harness.predict.sockets import Bound, Listening, TcpListener, UdpSocket
 from canet.harness.predict.trace import Trace, address
 

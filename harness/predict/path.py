@@ -22,6 +22,7 @@ from canet.harness.predict.network import (
     is_loopback,
     is_multicast,
 )
+from canet.harness.predict.route import Way, no_way, route_output, source_valid, way_words
 from canet.harness.predict.trace import Trace, address
 
 MAX_HOPS = 70
@@ -87,64 +88,13 @@ class Flight:
         self.drops.append(Drop(host, rule, packet, trace))
 
 
-@dataclass(slots=True, eq=False)
-class Way:
-    """What a route lookup for output gave."""
-
-    kind: str
-    device: Device
-    source: int
-    gateway: int
-
-
-def route_output(host: HostTables, packet: Packet, bound: Device | None) -> Way | str:
-    """Look up the way out (ip_route_output_key_hash_rcu); an errno name where there is none."""
-    to, source = packet.to, packet.source
-    if source and bound is None and (to == LIMITED or is_multicast(to)):
-        # "special hack": the device is the one that carries the source address
-        for own in host.local.get(source, ()):
-            if own.kind == "local" and own.device is not None:
-                bound = own.device
-                break
-        else:
-            if is_loopback(source) and host.lo.up:
-                bound = host.lo
-    if source and not host.is_local(source):
-        return "ENETUNREACH"
-    if bound is not None and (to == LIMITED or is_multicast(to)):
-        kind = "broadcast" if to == LIMITED else "multicast"
-        return _checked(kind, bound, source or host.select_source(bound, 0), 0)
-    entry = host.lookup(to, bound)
-    if entry is None:
-        return "ENETUNREACH"
-    if entry.kind in ERRORS:
-        return ERRORS[entry.kind]
-    device = entry.device
-    assert device is not None
-    if entry.kind == "local":
-        return Way("local", host.lo, source or entry.source or to, 0)
-    if not source:
-        source = entry.source or host.select_source(device, entry.gateway)
-    if entry.kind == "broadcast" or to == LIMITED:
-        return _checked("broadcast", device, source, 0)
-    if is_multicast(to):
-        return _checked("multicast", device, source, 0 if entry.prefix < 4 else entry.gateway)
-    return _checked("unicast", device, source, entry.gateway)
-
-
-def _checked(kind: str, device: Device, source: int, gateway: int) -> Way | str:
-    if is_loopback(source) and not device.loopback and not device.route_localnet:
-        return "EINVAL"
-    return Way(kind, device, source, gateway)
-
-
 def output(flight: Flight, host: HostTables, packet: Packet, trace: Trace, bound: Device | None = None) -> None:
     """Send a packet that was made on ``host``."""
     way = route_output(host, packet, bound)
     if isinstance(way, str):
-        flight.fail(way, _no_way(host, packet, way, trace), host, packet)
+        flight.fail(way, no_way(host, packet, way, trace), host, packet)
         return
-    trace = _way_words(host, packet, way, trace)
+    trace = way_words(host, packet, way, trace)
     if not packet.source:
         trace = (trace, "source-chosen", (host.name, way.source, packet.to))
     packet.source = way.source
@@ -158,29 +108,6 @@ def output(flight: Flight, host: HostTables, packet: Packet, trace: Trace, bound
     leave(flight, host, packet, way, trace, None)
 
 
-def _no_way(host: HostTables, packet: Packet, error: str, trace: Trace) -> Trace:
-    if packet.to == LIMITED:
-        return (trace, "route-limited", (host.name,))
-    if error == "EINVAL" and is_loopback(packet.source):
-        return (trace, "route-loopback-source", (host.name, packet.source, packet.to))
-    if error != "ENETUNREACH":
-        return (trace, "route-refused", (host.name, packet.to, error))
-    return (trace, "route-none", (host.name, packet.to))
-
-
-def _way_words(host: HostTables, packet: Packet, way: Way, trace: Trace) -> Trace:
-    if way.kind == "local":
-        return (trace, "route-local", (host.name, packet.to))
-    if way.kind == "broadcast":
-        rule = "route-loopback-broadcast" if way.device.loopback else "route-broadcast"
-        return (trace, rule, (host.name, packet.to, way.device.name))
-    if way.kind == "multicast":
-        return (trace, "route-multicast", (host.name, packet.to, way.device.name))
-    if way.gateway:
-        return (trace, "route-gateway", (host.name, packet.to, way.gateway, way.device.name))
-    return (trace, "route-link", (host.name, packet.to, way.device.name))
-
-
 def _output_hooks(flight: Flight, host: HostTables, packet: Packet, way: Way, trace: Trace) -> tuple[Way, Trace] | None:
     if host.tracked:
         firewall.track(host, flight.state, packet)
@@ -189,9 +116,9 @@ def _output_hooks(flight: Flight, host: HostTables, packet: Packet, way: Way, tr
         if packet.to != before[0]:
             again = route_output(host, packet, None)
             if isinstance(again, str):
-                flight.fail(again, _no_way(host, packet, again, trace), host, packet)
+                flight.fail(again, no_way(host, packet, again, trace), host, packet)
                 return None
-            trace = _way_words(host, packet, again, trace)
+            trace = way_words(host, packet, again, trace)
             first, way = way, again
             verdict, trace = firewall.judge(host, "output", packet, None, first.device, trace)
         else:
@@ -402,29 +329,9 @@ def _route_multicast(flight: Flight, device: Device, packet: Packet, trace: Trac
         transmit(flight, out, copy, Way("multicast", out, copy.source, 0), onward)
 
 
-def _source_valid(device: Device, source: int, trace: Trace) -> tuple[bool, Trace]:
-    """Check the source address (fib_validate_source): martians, and the reverse-path filter."""
-    host, strictness = device.host, device.rp_filter
-    if not strictness:
-        if not device.accept_local and host.owns(source):
-            return False, (trace, "martian-own", (host.name, source))
-        return True, trace
-    entry = host.lookup(source)
-    if entry is None or entry.kind in ERRORS:
-        return False, (trace, "rp-filter-no-route", (device.label, strictness, source))
-    if entry.kind != "unicast" and not (entry.kind == "local" and device.accept_local):
-        return False, (trace, "martian-own", (host.name, source))
-    if entry.device is device:
-        return True, trace
-    if strictness == 1:
-        back = entry.device.name if entry.device is not None else "nowhere"
-        return False, (trace, "rp-filter-strict", (device.label, source, back))
-    return True, (trace, "rp-filter-loose", (device.label, source))
-
-
 def _accept(flight: Flight, device: Device, packet: Packet, everyone: bool, cast: str, trace: Trace) -> None:
     host = device.host
-    valid, trace = _source_valid(device, packet.source, trace)
+    valid, trace = source_valid(device, packet.source, trace)
     if not valid:
         flight.drop(host, trace[1], packet, trace)
         return
@@ -442,7 +349,7 @@ def _forward(flight: Flight, device: Device, packet: Packet, entry: RouteEntry, 
     """ip_mkroute_input, ip_forward."""
     host, out = device.host, entry.device
     assert out is not None
-    valid, trace = _source_valid(device, packet.source, trace)
+    valid, trace = source_valid(device, packet.source, trace)
     if not valid:
         flight.drop(host, trace[1], packet, trace)
         return

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from canet.harness.predict.clients import Search, pv_prediction, search
 from canet.harness.predict.exchange import Delivered
-from canet.harness.predict.predict import Search, Stage, all_pvs, merged, search, stage
+from canet.harness.predict.predict import stage
 from canet.harness.predict.prediction import ClientPrediction, Prediction, ProbePrediction, PvPrediction
+from canet.harness.predict.probes import predict_probe
 from canet.harness.predict.replies import Response
+from canet.harness.predict.stage import Stage, all_pvs, merged
 from canet.harness.predict.trace import Reason, Trace, address, reasons, steps
 from canet.scenarios.model import Client, Outcome, Probe, Scenario
 
@@ -145,8 +148,6 @@ def _client_story(scene: Stage, client: Client, pvs: Sequence[str]) -> Iterator[
 
 
 def _probe_story(scene: Stage, probe: Probe) -> Iterator[str]:
-    from canet.harness.predict.predict import predict_probe
-
     told = predict_probe(scene, probe)
     yield f"probe {probe.name} from {probe.host} to {probe.to}:{probe.port}"
     for each in told.reasons:
@@ -208,8 +209,6 @@ def _reply(response: Response, indent: str, told: set[Reason]) -> Iterator[str]:
 
 
 def _verdict(scene: Stage, client: Client, done: Search, pv: str) -> Iterator[str]:
-    from canet.harness.predict.predict import pv_prediction
-
     told = pv_prediction(scene, done, pv, why=False)
     if told.verdict == "always" and len(told.servers) == 1:
         yield f"  So {client.name} always finds {pv}, on {told.servers[0]}."

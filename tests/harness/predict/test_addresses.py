@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from canet.harness.predict.addresses import READERS, Searching, quad, resolve
-from canet.harness.predict.network import compile_network
+from canet.harness.predict.tables import compile_network
 from canet.netns.topology import Host
 
 from .nets import host, lan

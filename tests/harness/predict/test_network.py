@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network
 
-from canet.harness.predict.network import HostTables, compile_network
+from canet.harness.predict.network import HostTables
+from canet.harness.predict.tables import compile_network
 from canet.netns.topology import Address, Host, Interface, Route, Segment, Topology
 
 

@@ -6,8 +6,9 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from canet.harness.predict.network import HostTables, compile_network
+from canet.harness.predict.network import HostTables
 from canet.harness.predict.sockets import Bound, Listening, TcpListener, UdpSocket
+from canet.harness.predict.tables import compile_network
 
 from .nets import pair
 
