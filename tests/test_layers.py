@@ -53,7 +53,6 @@ SANS_IO = (
 # What a sans-I/O file may do all the same, and why.
 EXCEPTIONS: dict[str, tuple[set[str], int]] = {
     "server/core/pv.py": ({"time"}, 0),  # stamps what an author posts without a time; the clock can be replaced
-    "server/core/hooks.py": (set(), 1),  # passes on what an author's putter awaits; the driver runs it
 }
 
 
