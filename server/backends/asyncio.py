@@ -9,7 +9,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from canet.server.io.queue import EventQueue
+from canet.server.backends.queue import EventQueue
 from canet.server.io.seam import Main
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from canet.server.backends.curio_import import curio
 from canet.server.backends.curio_pump import Event, Pump, Task
-from canet.server.io.queue import EventQueue
+from canet.server.backends.queue import EventQueue
 from canet.server.io.seam import Main
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import trio
 
-from canet.server.io.queue import EventQueue
+from canet.server.backends.queue import EventQueue
 from canet.server.io.seam import Main
 
 T = TypeVar("T")

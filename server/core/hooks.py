@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,12 +145,20 @@ def write(pv: PV, value: Value) -> Value:
     value = pv.coerce(value)
     result = pv.putter(pv, value) if pv.putter is not None else None
     if inspect.isawaitable(result):
-        return _finish_write(pv, value, result)
+        return _Finishing(pv, value, result)
     _store(pv, value, result)
     return STORED
 
 
-async def _finish_write(pv: PV, value: Value, result: Awaitable[Value]) -> Value:
-    """Wait for the putter, then store."""
-    _store(pv, value, await result)
-    return STORED
+class _Finishing:
+    """Awaits a putter, then stores; gives :data:`STORED`. Written without ``await``, which the core has none of."""
+
+    def __init__(self, pv: PV, value: Value, result: Awaitable[Value]) -> None:
+        self._pv = pv
+        self._value = value
+        self._result = result
+
+    def __await__(self) -> Generator[Any, Any, Value]:
+        given = yield from self._result.__await__()
+        _store(self._pv, self._value, given)
+        return STORED

@@ -7,7 +7,6 @@ awaitables to the driver.
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -106,8 +105,11 @@ class PV:
         "watched",
     )
 
-    clock: ClassVar[Callable[[], int]] = time.time_ns
-    """Where time stamps come from when none is given; replaced in simulations and tests."""
+    clock: ClassVar[Callable[[], int]] = staticmethod(lambda: 0)
+    """Where time stamps come from when none is given: nanoseconds since 1970.
+
+    The core has no clock: :mod:`canet.server.io.driver` sets the real one, a simulation its own.
+    """
 
     def __init__(
         self,
