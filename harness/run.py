@@ -80,7 +80,7 @@ def run_all(
     require_all: bool = False,
     times: int = 1,
 ) -> list[Result]:
-    """Run cases, ``jobs`` at a time (0: as many as there are CPUs), and return their results in their order.
+    """Run cases, ``jobs`` at a time (0: two for each CPU), and return their results in their order.
 
     Args:
         wanted: the cases.
@@ -91,7 +91,7 @@ def run_all(
     """
     everything = [case for case in wanted for _ in range(times)]
     results: dict[int, Result] = {}
-    workers = jobs or len(os.sched_getaffinity(0))
+    workers = jobs or 2 * len(os.sched_getaffinity(0))  # clients mostly wait for answers that do not come
     waiting = iter(enumerate(everything))
     pool = ThreadPoolExecutor(workers, thread_name_prefix="canet-lab")
     try:
