@@ -80,9 +80,8 @@ def main(times: int = TIMES) -> float:
     seconds = timeit(lambda: predict(next(turns), why=False), number=times)
     after = os.times()
     used = after.user + after.system - before.user - before.system
-    print(
-        f"{times} predictions of six hosts: {seconds:.2f} s, of the processor {used:.2f} s, {used / times * 1e3:.2f} ms each"
-    )
+    each = used / times * 1e3
+    print(f"{times} predictions of six hosts: {seconds:.2f} s, of the processor {used:.2f} s, {each:.2f} ms each")
     return seconds
 
 

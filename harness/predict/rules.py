@@ -178,13 +178,8 @@ RULES: dict[str, RuleText] = {
     "socket-none": RuleText("{}:{} on {}: no socket is bound so that it hears this.", _UDP),
     "bind-failed": RuleText("{} cannot bind {}:{} on {}: {}.", "Linux net/ipv4/af_inet.c inet_bind"),
     # --- servers
-    "server-wildcard": RuleText("{} listens on every address of {} (UDP {}).", _RSRV),
-    "server-literal": RuleText("{} binds exactly {}:{} (EPICS_CAS_INTF_ADDR_LIST).", "canet, caproto: literal layout"),
-    "server-pair": RuleText("{} binds {}:{} and, for broadcasts, {}.", _RSRV),
     "server-dead": RuleText("{} does not start: {}.", _RSRV),
     "server-tcp-other": RuleText("{} takes another TCP port, since {} is taken on {}.", _RSRV),
-    "answer": RuleText("{} serves {} and answers.", "CA protocol specification, CA_PROTO_SEARCH"),
-    "answer-not": RuleText("{} does not serve {}: no answer.", "CA protocol specification, CA_PROTO_SEARCH"),
     "answer-ignored": RuleText("{} ignores searches from {} (EPICS_CAS_IGNORE_ADDR_LIST).", _RSRV),
     "relayed": RuleText("The relay on {} repeats the search on {}.", "the scenario: a UDP broadcast relay"),
     "reply-many": RuleText("{} answers through each of its {} UDP sockets.", "caproto server/common.py"),
@@ -195,7 +190,6 @@ RULES: dict[str, RuleText] = {
     "syn-ack": RuleText("{} answers the connection request.", "RFC 9293"),
     "reply-lost": RuleText("The reply of {} does not come back.", "the model"),
     "connect-works": RuleText("A TCP connection to {}:{} reaches {}.", "the model"),
-    "connect-other": RuleText("A TCP connection to {}:{} reaches {} instead of {}.", "the model"),
     "connect-refused": RuleText("A TCP connection to {}:{} is refused: nobody listens there.", "RFC 9293"),
     "connect-half-open": RuleText(
         "The client believes to be connected to {}:{}, but its next packets are lost.", "RFC 9293"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from canet.harness.predict.clients import Search, pv_prediction, search
 from canet.harness.predict.exchange import Delivered
@@ -10,8 +10,9 @@ from canet.harness.predict.predict import stage
 from canet.harness.predict.prediction import ClientPrediction, Prediction, ProbePrediction, PvPrediction
 from canet.harness.predict.probes import predict_probe
 from canet.harness.predict.replies import Response
+from canet.harness.predict.servers import ServerState
 from canet.harness.predict.stage import Stage, all_pvs, merged
-from canet.harness.predict.trace import Reason, Trace, address, reasons, steps
+from canet.harness.predict.trace import Reason, Trace, address, reason, reasons, steps
 from canet.scenarios.model import Client, Outcome, Probe, Scenario
 
 PLAIN = {
@@ -140,7 +141,7 @@ def _client_story(scene: Stage, client: Client, pvs: Sequence[str]) -> Iterator[
         yield f"  {reasons(remark)[-1]}"
     for number, (destination, sent) in enumerate(done.sent, 1):
         yield f"  {number}. {reasons(destination.why)[-1]}"
-        yield from _flight(sent, [each for to, each in done.found if to is destination], "     ")
+        yield from _flight(scene.servers, sent, [each for to, each in done.found if to is destination], "     ")
     for destination in done.searching.name_servers:
         yield f"  · {reasons(destination.why)[-1]}"
     for pv in pvs:
@@ -160,16 +161,31 @@ SKIP = frozenset({"sends", "replies", "connects", "syn-ack", "list-explicit", "l
 """Steps that the story has said already."""
 
 
-def _flight(sent: Delivered, found: Sequence[Response], indent: str) -> Iterator[str]:
+def _flight(
+    servers: Mapping[str, ServerState], sent: Delivered, found: Sequence[Response], indent: str
+) -> Iterator[str]:
     """Yield what becomes of one datagram: the common way once, then each end."""
     traces: list[Trace] = [each.trace for each in sent.deliveries]
-    traces += [each.trace for each in sent.unheard] + [each.trace for each in sent.drops]
+    places = {each.host.name for each in servers.values()}
+    ends = [(each.arrival.host.name, each.trace) for each in sent.unheard]
+    ends += [(each.host.name, each.trace) for each in sent.drops]
+    traces += [trace for place, trace in ends if place in places or not sent.deliveries]
     told: set[Reason] = set()
     for trace in traces:
         for each in _fresh(trace, told):
             yield indent + str(each)
+    yield from _ignored(servers, sent, indent)
     for response in found:
         yield from _reply(response, indent, told)
+
+
+def _ignored(servers: Mapping[str, ServerState], sent: Delivered, indent: str) -> Iterator[str]:
+    """Yield who read the search and ignores it by its own settings."""
+    for delivery in sent.deliveries:
+        asker = delivery.arrival.packet.source
+        for name in dict.fromkeys(each.owner for each in delivery.sockets):
+            if name in servers and asker in servers[name].ignored:
+                yield indent + str(reason("answer-ignored", name, address(asker)))
 
 
 def _fresh(trace: Trace, told: set[Reason]) -> Iterator[Reason]:
@@ -187,6 +203,11 @@ def _reply(response: Response, indent: str, told: set[Reason]) -> Iterator[str]:
         yield f"{indent}If it is {name} that gets it:"
         indent += "  "
     way = list(_fresh(reply.trace, set(told)))
+    if response.server.implementation == "caproto" and len(response.server.udp) > 1:
+        many = reason("reply-many", name, len(response.server.udp))
+        if many not in told:
+            told.add(many)
+            yield f"{indent}{many}"
     if reply.arrived:
         own = any(each.ephemeral for each in response.server.tcp) and response.told[1] == response.server.port
         port = "my own TCP port" if own else f"TCP port {response.told[1]}"
@@ -213,7 +234,8 @@ def _verdict(scene: Stage, client: Client, done: Search, pv: str) -> Iterator[st
     if told.verdict == "always" and len(told.servers) == 1:
         yield f"  So {client.name} always finds {pv}, on {told.servers[0]}."
     elif told.verdict == "always":
-        yield f"  So {client.name} always finds {pv}, but whose is chance: {' or '.join(told.servers)} answers first."
+        yield f"  {reason('chance-first', pv, ' or '.join(told.servers))}"
+        yield f"  So {client.name} always finds {pv}, but whose is chance."
     elif told.verdict == "luck":
         ways = {each.server for each in told.ways if each.lucky}
         yield (
