@@ -19,6 +19,11 @@ def default_steps(scenario: Scenario) -> tuple[Step, ...]:
     return probes + tuple(Step(do="client", target=each.name) for each in scenario.clients)
 
 
+def known() -> tuple[str, ...]:
+    """Return what steps can do."""
+    return tuple(_ACTIONS)
+
+
 def do(lab: Lab, step: Step) -> None:
     """Do one step.
 
