@@ -225,6 +225,7 @@ def _announcements(probe: ProbeSeen) -> dict[str, object]:
     return {
         "announces": tuple(dict.fromkeys(every)),
         "datagrams": len(probe.shots),
+        "answers_of": tuple(dict.fromkeys(r.server or r.announced for r in replies if set(r.pvs) - {WITNESS})),
         "names_answered": len({pv for reply in replies for pv in reply.pvs} - {WITNESS}),
         "longest_reply_at_most": max((reply.size for reply in replies), default=0),
         "tcp_ports_differ": len(every) == len(set(every)) and "?" not in announced,

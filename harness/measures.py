@@ -67,6 +67,8 @@ JUDGES: dict[str, Judge] = {
     "descriptors_grow_at_most": _within,
     "descriptors_grow_at_least": _after,
     "longest_reply_at_most": _within,
+    "dropped_at_most": _within,
+    "dropped_at_least": _after,
     "searches_at_most": _within,
     "searches_at_least": _after,
     "alive": _same,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
-from canet.harness import frames, probing, watching
+from canet.harness import frames, probing, sockets, watching
 from canet.harness.client.search import datagrams
 from canet.scenarios.model import Step
 from canet.server.protocol.commands import MINOR_VERSION, Command
@@ -29,9 +29,10 @@ def beacon(number: int, port: int = 5064, address: str = "0.0.0.0") -> bytes:
 def announce(lab: Lab, step: Step) -> None:
     """Send beacons as a server would: ``numbers``, one each ``period`` seconds, from ``host`` to ``address``.
 
-    With ``client`` they go to the port of that client, as a repeater sends them. ``server`` is the ``A:PORT`` that they announce; a missing address means "where this comes from". ``gaps`` are the
-    pauses before the first beacons, where they differ from ``period``. Measures ``repeated_to``: how many clients got
-    them from a repeater on their host, over its loopback; of those that ``register`` made, if there are any.
+    With ``client`` they go to the port of that client, as a repeater sends them. ``server`` is the ``A:PORT`` that they
+    announce; a missing address means "where this comes from". ``gaps`` are the pauses before the first beacons, where
+    they differ from ``period``. Measures ``repeated_to``: how many clients got them from a repeater on their host, over
+    its loopback; of those that ``register`` made, if there are any.
     """
     args: dict[str, Any] = dict(step.args)
     address, _, port = str(args.get("server", ":5064")).rpartition(":")
@@ -77,22 +78,41 @@ def names(count: int, first: int = 0) -> Iterator[tuple[int, str]]:
 def flood(lab: Lab, step: Step) -> None:
     """Search for ``count`` different names that nobody serves, as fast as servers read them, and wait for the end.
 
-    Measures ``datagrams`` sent, and ``served_all``: the servers had worked off everything within the patience.
+    With ``burst`` nobody is waited for, neither meanwhile nor at the end. Measures ``datagrams`` sent; ``served_all``:
+    the servers had worked off everything within the patience; and ``dropped_at_most``, ``dropped_at_least``: datagrams
+    that the kernels of all hosts dropped at this port since the buffers were full.
     """
     args = step.args
     target = str(args["address"]), int(str(args.get("port", 5064)))
-    sent = 0
+    sent, burst, before = 0, bool(args.get("burst")), _dropped(lab, target[1])
     with lab.network[str(args["host"])].socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         for data in datagrams(names(int(str(args.get("count", 1000))), lab.flooded)):
             sock.sendto(data, target)
             sent += 1
-            if sent % 32 == 0:  # a burst larger than a receive buffer would test the kernel and not the server
+            if (
+                sent % 32 == 0 and not burst
+            ):  # a burst larger than a receive buffer would test the kernel and not the server
                 _drain(lab)
     lab.flooded += int(str(args.get("count", 1000)))
-    proven = probing.rest(lab.crew, lab.barrier, patience=PATIENCE)
-    lab.measure(str(args.get("label", "flood")), datagrams=sent, served_all=proven)
+    if burst:
+        lab.barrier.wait()
+    proven = not burst and probing.rest(lab.crew, lab.barrier, patience=PATIENCE)
+    dropped = _dropped(lab, target[1]) - before
+    lab.measure(
+        str(args.get("label", "flood")),
+        datagrams=sent,
+        served_all=proven,
+        dropped_at_most=dropped,
+        dropped_at_least=dropped,
+    )
     lab.note("flooded", str(args["host"]), f"{sent} datagrams to {target[0]}:{target[1]}")
+
+
+def _dropped(lab: Lab, port: int) -> int:
+    """Return how many datagrams sockets of a port have lost, on all hosts (the column ``drops`` of /proc/net/udp)."""
+    hosts = dict.fromkeys(each.host for each in lab.crew)
+    return sum(each.drops for host in hosts for each in host.call(sockets.table, "udp") if each.port == port)
 
 
 def _drain(lab: Lab) -> None:

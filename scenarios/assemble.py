@@ -20,6 +20,7 @@ from canet.scenarios.document import (
 )
 from canet.scenarios.errors import MistakeError, unknown
 from canet.scenarios.model import WITNESS, Client, Expectation, Outcome, Probe, Scenario, Server, Step, Value
+from canet.scenarios.series import series
 
 
 def scenario(document: Document, id: str, name: str, file: str, variant: VariantTable | None = None) -> Scenario:  # noqa: A002
@@ -87,7 +88,11 @@ def _server(name: str, table: ServerTable, net: Topology) -> Server:
         host=table.host,
         implementation=table.implementation,
         backend=table.backend,
-        pvs={pv: _value(f"{key}.pvs.{pv}", value) for pv, value in table.pvs.items()},
+        pvs={
+            pv: _value(f"{key}.pvs.{names}", value)
+            for names, value in table.pvs.items()
+            for pv in _series(f"{key}.pvs", names)
+        },
         env=_environment(f"{key}.env", table.env),
         layout=table.layout,
         reuse=table.reuse,
@@ -111,7 +116,7 @@ def _client(name: str, table: ClientTable, net: Topology) -> Client:
         name=name,
         host=table.host,
         implementation=table.implementation,
-        pvs=tuple(table.pvs),
+        pvs=tuple(pv for names in table.pvs for pv in _series(f"{key}.pvs", names)),
         env=_environment(f"{key}.env", table.env),
         timeout=float(table.timeout),
         tries=table.tries,
@@ -134,7 +139,7 @@ def _probe(name: str, table: ProbeTable, net: Topology) -> Probe:
         host=table.host,
         to=network.ip(f"{key}.to", table.to),
         port=table.port,
-        pvs=tuple(table.pvs),
+        pvs=tuple(pv for names in table.pvs for pv in _series(f"{key}.pvs", names)),
         sources=table.sources,
         repeat=table.repeat,
         level=table.level,
@@ -218,6 +223,14 @@ def _outcome(key: str, text: str, known: Collection[str]) -> Outcome:
         if member not in known:
             raise unknown(key, member, known, "a PV of this file" if key.endswith("reads") else "a server of this file")
     return outcome
+
+
+def _series(key: str, name: str) -> tuple[str, ...]:
+    """Return the names that a name stands for."""
+    try:
+        return series(name)
+    except ValueError as error:
+        raise MistakeError(key, repr(name), f"a name, or a series such as bulk:{{000..199}}: {error}") from None
 
 
 def _endpoints(key: str, texts: list[str] | None) -> tuple[str, ...] | None:

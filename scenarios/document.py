@@ -291,6 +291,7 @@ class StepTable(Table):
     value: Annotated[Scalar | None, Meta(description="The sysctl's value or the file's text.")] = None
     heal_after: Annotated[Seconds | None, Meta(description="Seconds after which the change is undone.")] = None
     port: Annotated[Port | None, Meta(description="Port of `beacons`, `send` and `tcp`.")] = None
+    burst: Annotated[bool | None, Meta(description="`flood` does not wait for servers to read.")] = None
     count: Annotated[Count | None, Meta(description="How many beacons are awaited, or datagrams sent.")] = None
     seconds: Annotated[Seconds | None, Meta(description="How long it lasts at most.")] = None
     payload: Annotated[str | None, Meta(description="Bytes in hexadecimal for `send` and `tcp`.")] = None

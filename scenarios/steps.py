@@ -46,7 +46,7 @@ KINDS: Mapping[str, Kind] = {
     "await": Kind("clients", ("event",), ("pv", "seconds", "searches", "text", "skip")),
     "leave": Kind("clients"),
     "announce": Kind(None, ("host", "address"), ("port", "server", "numbers", "count", "period", "gaps", "client")),
-    "flood": Kind(None, ("host", "address"), ("port", "count")),
+    "flood": Kind(None, ("host", "address"), ("port", "count", "burst")),
     "measure": Kind("servers", (), ("since",)),
     "ports": Kind(None, ("host", "port")),
     "forget": Kind(None, ("host", "port"), ("seconds",)),

@@ -91,9 +91,10 @@ class Gateway:
 
     def find(self, name: str) -> PV | None:
         """Return the PV if it is served already; begin to search it if that is allowed."""
-        if name and name not in self._remotes and self._search_on_create:
+        served = self.directory.find(name)
+        if served is None and name and name not in self._remotes and self._search_on_create:
             self._search.want(name)
-        return self.directory.find(name)
+        return served
 
     def heard(self, sender: str, through: str, data: bytes) -> None:
         """Take note of a search datagram before the server answers it: who asks for what is not here yet."""
