@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -203,17 +204,13 @@ def test_nothing_is_left_after_sigkill(tmp_path: Path, implementations: tuple[st
         "    time.sleep(60)\n"
     )
     root = Path(__file__).resolve().parent.parent.parent
-    env = {**os.environ, "PYTHONPATH": str(root)}
-    holder = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=env)
-    assert holder.stdout is not None
-    pids = [int(word) for word in holder.stdout.readline().split()]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH"))))}
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=env) as holder:
+        assert holder.stdout is not None
+        pids = [int(word) for word in holder.stdout.readline().split()]
+        watched = [os.pidfd_open(pid) for pid in pids]
+        holder.send_signal(signal.SIGKILL)
     assert len(pids) == 2
-    watched = [os.pidfd_open(pid) for pid in pids]
-    holder.send_signal(signal.SIGKILL)
-    holder.wait()
-    holder.stdout.close()
-    import select
-
     poll = select.poll()
     for each in watched:
         poll.register(each, select.POLLIN)
