@@ -44,7 +44,7 @@ class Channel:
             self.replies = pv.cache.replies
         else:
             self.replies = NO_REPLIES
-        return self.rights
+        return (READ_RIGHT if read else 0) | (WRITE_RIGHT if self.writable else 0)
 
     @property
     def rights(self) -> int:

@@ -147,12 +147,16 @@ class Circuit:
         """Whether the driver may read on."""
         return self.outbox.size < FULL and self.jobs < MOST_JOBS and not self.closing
 
-    @property
-    def ready(self) -> bool:
-        """Whether updates may go out at once."""
-        if self.events_off or self.waiting:
+    def deliver(self, update: tuple[bytes, bytes, bytes]) -> bool:
+        """Add the parts of an update, if updates may go out at once; return whether they may."""
+        outbox = self.outbox
+        if self.waiting or self.events_off or (outbox.size >= CONGESTED and not self.server.relieve(self)):
             return False
-        return self.outbox.size < CONGESTED or self.server.relieve(self)
+        outbox.chunks += update
+        outbox.size += len(update[0]) + len(update[1]) + len(update[2])
+        if not self.dirty:
+            self._mark()
+        return True
 
     def drained(self) -> None:
         """Go on after bytes were sent: queued updates first, then requests that were left."""
@@ -190,9 +194,10 @@ class Circuit:
 
     def send(self, *chunks: bytes) -> None:
         """Add bytes for the client."""
-        put = self.outbox.put
+        outbox = self.outbox
+        outbox.chunks += chunks
         for chunk in chunks:
-            put(chunk)
+            outbox.size += len(chunk)
         if not self.dirty:
             self._mark()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from canet.server.core.fields import record_type_of
 from canet.server.core.pv import PV, Encodings
 from canet.server.core.update import Update
-from canet.server.protocol.payload import encode
+from canet.server.protocol.payload import encode, encode_number
 
 _MOST = 32
 """Different (type, count) that are kept of one value; arrays of many counts must not pile up."""
@@ -22,7 +22,11 @@ def payload_of(pv: PV, dbr_type: int, count: int) -> bytes:
         cache = pv.cache = Encodings()
     payload = cache.payloads.get((dbr_type, count))
     if payload is None:
-        payload = encode_update(pv, Update(pv.value, pv.status, pv.severity, pv.stamp, 0), dbr_type, count)
+        payload = None
+        if count == 1 and pv.max_count == 1 and dbr_type % 7 == pv.type:
+            payload = encode_number(dbr_type, pv.value, pv.status, pv.severity, pv.stamp)
+        if payload is None:
+            payload = encode_update(pv, pv.update(0), dbr_type, count)
         if len(cache.payloads) >= _MOST:
             cache.payloads.clear()
         cache.payloads[dbr_type, count] = payload

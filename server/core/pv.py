@@ -38,7 +38,7 @@ class Record(Protocol):
 class Encodings:
     """What was encoded of a PV's present value."""
 
-    __slots__ = ("payloads", "replies")
+    __slots__ = ("payloads", "replies", "updates")
 
     def __init__(self) -> None:
         self.payloads: dict[tuple[int, int], bytes] = {}
@@ -46,10 +46,14 @@ class Encodings:
         self.replies: dict[int, tuple[bytes, bytes]] = {}
         """First eight bytes of a READ_NOTIFY request → (first twelve bytes of its reply, payload)."""
 
+        self.updates: dict[tuple[int, int], tuple[bytes, bytes]] = {}
+        """(DBR type, count that was asked for) → first twelve bytes of an update, payload."""
+
     def clear(self) -> None:
         """Forget all: the value changed."""
         self.payloads.clear()
         self.replies.clear()
+        self.updates.clear()
 
 
 class PV:

@@ -17,6 +17,7 @@ from canet.server.core.pv import PV
 from canet.server.protocol.commands import Command
 from canet.server.protocol.dbr import CHAR, DOUBLE, ENUM, FLOAT, LONG, SHORT, Native
 from canet.server.protocol.message import HEADER, MARK
+from canet.server.protocol.metadata import PLAIN
 
 if TYPE_CHECKING:
     from canet.server.core.circuit import Circuit
@@ -66,40 +67,45 @@ _WRITES = dict(
 
 
 def write_run(circuit: Circuit, buffer: bytes | bytearray, position: int, end: int) -> int:
-    """Take writes without reply of one number to PVs that nobody watches: of several only the last is stored."""
+    """Take writes without reply of one number; of several to a PV that nobody watches, only the last is stored."""
     first = int.from_bytes(buffer[position : position + 8])
     form = _WRITES.get(first)
     if form is None or circuit.server.security.traps:
         return position
     struct, native = form
     latest: dict[int, Any] = {}
+    channels = circuit.channels
     number = 0
     stop = position + (end - position) // 24 * 24
     for request, sid, _ioid, value in struct.iter_unpack(memoryview(buffer)[position:stop]):
-        if request != first or (sid not in latest and not quiet(circuit.channels.get(sid), native)):
+        if request != first:
             break
-        latest[sid] = value
+        if sid in latest:
+            latest[sid] = value
+        else:
+            channel = channels.get(sid)
+            if channel is None or not channel.writable:
+                break
+            pv = channel.pv
+            if pv.type != native or pv.max_count > 1 or pv.putter is not None:
+                break
+            if quiet(pv):
+                latest[sid] = value
+            else:
+                pv.accept(value)
         number += 1
     for sid, value in latest.items():
-        circuit.channels[sid].pv.accept(value)
+        channels[sid].pv.accept(value)
     circuit.server.statistics.writes += number
     return position + 24 * number
 
 
-def quiet(channel: Channel | None, native: Native) -> bool:
-    """Return whether nobody could tell several writes from their last: no hook, no watcher, no alarm limits."""
-    if channel is None or not channel.writable:
+def quiet(pv: PV) -> bool:
+    """Return whether nobody could tell several writes from their last: no watcher, no alarm limits."""
+    if pv.listeners or pv.watched:
         return False
-    pv = channel.pv
-    return (
-        pv.type == native
-        and pv.max_count == 1
-        and pv.putter is None
-        and not pv.listeners
-        and not pv.watched
-        and not pv.metadata.watches_limits
-        and not pv.metadata.state_severities
-    )
+    metadata = pv.metadata
+    return metadata is PLAIN or not (metadata.watches_limits or metadata.state_severities)
 
 
 _HEAD = Struct(">HHII")

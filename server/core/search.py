@@ -30,6 +30,9 @@ _REPLY_SIZE = 24
 _TAIL = MINOR_VERSION.to_bytes(2) + bytes(6)
 _MOST = (MAX_DATAGRAM - HEADER.size) // _REPLY_SIZE
 
+_UNKNOWN = b"?"
+"""Stands for a name that was not looked up yet."""
+
 REMEMBERED = 8192
 """Names whose answer is remembered, as they came: clients search for the same names again and again."""
 _LONGEST = 128
@@ -44,12 +47,12 @@ class Responder:
         port: the TCP port that is announced.
     """
 
-    __slots__ = ("_answers", "_generation", "_port", "found", "names", "searches")
+    __slots__ = ("_answers", "_generation", "_here", "_port", "found", "names", "searches")
 
     def __init__(self, names: Names, port: int) -> None:
         self.names = names
-        self._port = port
         self._answers: dict[bytes, bytes | None] = {}
+        self.port = port
         self._generation = names.generation
         self.searches = 0
         """Names that were asked for."""
@@ -64,19 +67,22 @@ class Responder:
     @port.setter
     def port(self, port: int) -> None:
         self._port = port
+        self._here = _REPLY.pack(Command.SEARCH, 8, port, 0, HERE)
         self._answers.clear()
 
     def answer(self, data: bytes) -> list[bytes]:
         """Return the reply datagrams to a datagram, whatever it holds; none if no name in it is served."""
-        answers = self._answers
+        answers, here = self._answers, self._here
         if self._generation != self.names.generation:
             answers.clear()
             self._generation = self.names.generation
         position, end = 0, len(data)
         last = end - 16
-        parts: list[bytes] = []
+        own: list[bytes] = []
+        """Ids of the client for names that are served here: the only thing in which their replies differ."""
+        others: list[bytes] = []
         sequence: int | None = None
-        unpack = _ITEM.unpack_from
+        unpack, get, add = _ITEM.unpack_from, answers.get, own.append
         searches = 0
         while position <= last:
             command, size, cid = unpack(data, position)
@@ -86,28 +92,36 @@ class Responder:
             if command == 6:
                 searches += 1
                 raw = data[position + 16 : stop]
-                reply = answers[raw] if raw in answers else self._look_up(raw)
-                if reply is not None:
-                    parts += (reply, cid, _TAIL)
+                reply = get(raw, _UNKNOWN)
+                if reply is _UNKNOWN:
+                    reply = self._look_up(raw)
+                if reply is here:
+                    add(cid)
+                elif reply is not None:
+                    others.append(reply + cid + _TAIL)
             elif command == 0:
                 _, _, numbered, _, number, _ = _VERSION.unpack_from(data, position)
                 # The client numbers its datagrams (4.11); the reply repeats the number (cas_send_dg_msg).
                 sequence = number if numbered == 1 else sequence
             position = stop
         self.searches += searches
-        if not parts:
+        self.found += len(own) + len(others)
+        if not own and not others:
             return []
-        self.found += len(parts) // 3
         head = HEADER.pack(Command.VERSION, 0, int(sequence is not None), MINOR_VERSION, sequence or 0, 0)
-        return [head + b"".join(parts[at : at + 3 * _MOST]) for at in range(0, len(parts), 3 * _MOST)]
+        if others:
+            others += [here + cid + _TAIL for cid in own]
+            return [head + b"".join(others[at : at + _MOST]) for at in range(0, len(others), _MOST)]
+        between = _TAIL + here
+        return [head + here + between.join(own[at : at + _MOST]) + _TAIL for at in range(0, len(own), _MOST)]
 
     def _look_up(self, raw: bytes) -> bytes | None:
         """Return the reply for a name up to the client's id, and remember it where it can be; ``None``: no reply."""
         name = raw.partition(b"\0")[0]
         reply = None
         if self.names.knows(name):
-            address, port = self.names.place(name) or (HERE, self._port)
-            reply = _REPLY.pack(Command.SEARCH, 8, port, 0, address)
+            place = self.names.place(name)
+            reply = self._here if place is None else _REPLY.pack(Command.SEARCH, 8, place[1], 0, place[0])
         if self._generation >= 0 and len(raw) <= _LONGEST:
             if len(self._answers) >= REMEMBERED:
                 self._answers.clear()

@@ -16,7 +16,7 @@ from canet.server.core.update import Update
 from canet.server.protocol import eca
 from canet.server.protocol.commands import Command
 from canet.server.protocol.convert import ConversionError
-from canet.server.protocol.message import header
+from canet.server.protocol.message import HEADER_SIZE, header
 from canet.server.protocol.payload import payload_size
 
 if TYPE_CHECKING:
@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 QUEUE_LENGTH = 16
 QUEUE_BYTES = 2048
 """A queue holds no more than this, or two updates where they are larger."""
+
+
+MOST_SHARED = 32
+"""Different forms in which the updates of one PV are shared."""
+
+Parts = tuple[bytes, bytes, bytes]
+"""An update: twelve bytes of header, the subscription's id, the payload; or a whole header, nothing, the payload."""
 
 
 class Chain(Protocol):
@@ -38,7 +45,7 @@ class Chain(Protocol):
 class Subscription:
     """One EVENT_ADD; a listener of its PV."""
 
-    __slots__ = ("_head", "_head_size", "chain", "channel", "circuit", "count", "dbr_type", "id", "mask", "queue")
+    __slots__ = ("_id", "_key", "chain", "channel", "circuit", "count", "dbr_type", "id", "mask", "pv", "queue")
 
     def __init__(
         self,
@@ -52,49 +59,53 @@ class Subscription:
     ) -> None:
         self.circuit = circuit
         self.channel = channel
+        self.pv = channel.pv
         self.id = identity
         self.dbr_type = dbr_type
         self.count = count
         self.mask = mask
         self.chain = chain
-        self.queue: deque[tuple[bytes, bytes]] | None = None
-        self._head = b""
-        self._head_size = -1
+        self.queue: deque[Parts] | None = None
+        self._id = identity.to_bytes(4)
+        self._key = (dbr_type, count)
 
     def offer(self, mask: int) -> None:
         """Send the present value of the PV, or queue it, if the mask asks for what changed."""
         if not mask & self.mask:
             return
-        circuit = self.circuit
-        update = self.encoded() if self.chain is None else self._filtered(mask)
-        if update is None:
-            return
-        if circuit.ready and self.queue is None:
-            circuit.send(*update)
+        cache = self.pv.cache
+        shared = cache.updates.get(self._key) if cache is not None else None
+        if shared is not None and self.chain is None and self.channel.readable:
+            update: Parts = (shared[0], self._id, shared[1])
+        elif self.chain is None:
+            update = self._encoded()
         else:
+            filtered = self._filtered(mask)
+            if filtered is None:
+                return
+            update = filtered
+        if self.queue is not None or not self.circuit.deliver(update):
             self._wait(update)
 
-    def encoded(self) -> tuple[bytes, bytes]:
-        """Return header and payload of the present value."""
-        channel = self.channel
-        pv = channel.pv
-        if not channel.readable:
+    def _encoded(self) -> Parts:
+        """Return the parts of an update with the present value, and leave what others can use with the PV."""
+        pv = self.pv
+        if not self.channel.readable:
             return self._failure(eca.NORDACCESS)
         count = self.count or pv.count
-        cache = pv.cache
-        payload = cache.payloads.get((self.dbr_type, count)) if cache is not None else None
-        if payload is None:
-            try:
-                payload = payload_of(pv, self.dbr_type, count)
-            except ConversionError:
-                return self._failure(eca.GETFAIL)
-        if len(payload) != self._head_size or not self.count:
-            self._head = header(Command.EVENT_ADD, len(payload), self.dbr_type, count, eca.NORMAL, self.id)
-            self._head_size = len(payload)
-        return self._head, payload
+        try:
+            payload = payload_of(pv, self.dbr_type, count)
+        except ConversionError:
+            return self._failure(eca.GETFAIL)
+        head = header(Command.EVENT_ADD, len(payload), self.dbr_type, count, eca.NORMAL, self.id)
+        if len(head) > HEADER_SIZE:
+            return head, b"", payload
+        if pv.cache is not None and len(pv.cache.updates) < MOST_SHARED:
+            pv.cache.updates[self._key] = (head[:12], payload)
+        return head[:12], self._id, payload
 
-    def _filtered(self, mask: int) -> tuple[bytes, bytes] | None:
-        """Return header and payload of what the filters let through."""
+    def _filtered(self, mask: int) -> Parts | None:
+        """Return the parts of what the filters let through."""
         channel = self.channel
         assert self.chain is not None  # offer() looked
         update = self.chain.apply(channel.pv.update(mask))
@@ -109,22 +120,21 @@ class Subscription:
             payload = encode_update(channel.pv, update, self.dbr_type, count)
         except ConversionError:
             return self._failure(eca.GETFAIL)
-        return header(Command.EVENT_ADD, len(payload), self.dbr_type, count, eca.NORMAL, self.id), payload
+        return header(Command.EVENT_ADD, len(payload), self.dbr_type, count, eca.NORMAL, self.id), b"", payload
 
-    def _failure(self, status: int) -> tuple[bytes, bytes]:
+    def _failure(self, status: int) -> Parts:
         """Return an update that carries a status, and zeros in place of a value (``no_read_access_event``)."""
         count = self.count or 1
         size = payload_size(self.dbr_type, count)
-        self._head_size = -1
-        return header(Command.EVENT_ADD, size, self.dbr_type, count, status, self.id), bytes((size + 7) & ~7)
+        return header(Command.EVENT_ADD, size, self.dbr_type, count, status, self.id), b"", bytes((size + 7) & ~7)
 
-    def _wait(self, update: tuple[bytes, bytes]) -> None:
+    def _wait(self, update: Parts) -> None:
         """Queue an update; the newest wins."""
         queue = self.queue
         if queue is None:
             queue = self.queue = deque()
             self.circuit.waiting[self.id] = self
-        most = 1 if self.circuit.events_off else min(QUEUE_LENGTH, max(2, QUEUE_BYTES // (len(update[1]) or 1)))
+        most = 1 if self.circuit.events_off else min(QUEUE_LENGTH, max(2, QUEUE_BYTES // (len(update[2]) or 1)))
         if len(queue) >= most:
             queue.pop()
             self.circuit.server.statistics.updates_replaced += 1

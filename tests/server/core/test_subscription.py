@@ -135,7 +135,7 @@ def test_stalled_client_with_many_subscriptions_is_bounded() -> None:
 
     waiting = [each.queue or () for each in wire.circuit.subscriptions.values()]
     assert max(len(each) for each in waiting) <= 2
-    assert len({id(payload) for each in waiting for _, payload in each}) <= 20
+    assert len({id(payload) for each in waiting for _, _, payload in each}) <= 20
     assert wire.circuit.outbox.size < circuits.CONGESTED + 10_000
 
 

@@ -22,7 +22,7 @@ from canet.server.protocol.dbr import (
 )
 from canet.server.protocol.layout import EPOCH, head_size
 from canet.server.protocol.metadata import Metadata
-from canet.server.protocol.payload import decode, encode, payload_size
+from canet.server.protocol.payload import decode, encode, encode_number, payload_size
 
 # Offsets and sizes of db_access.h (dbr_value_offset), by type number.
 OFFSETS = (
@@ -103,6 +103,18 @@ def test_any_payload_is_decoded_or_refused(dbr_type: int, count: int, payload: b
     except ConversionError:
         return
     assert reading.dbr_type == dbr_type
+
+
+@pytest.mark.parametrize("dbr_type", range(35), ids=NAMES[:35])
+def test_one_number_at_once(dbr_type: int) -> None:
+    """What is packed at once is what the general way gives."""
+    native = native_of(dbr_type)
+    quick = encode_number(dbr_type, 7, 3, 2, 10**18 + 5)
+
+    assert (quick is not None) == (native != STRING and dbr_type // 7 in (0, 2))
+    if quick is not None:
+        value = float(7) if HOST[native].kind == "f" else 7
+        assert quick == encode(dbr_type, 1, value, native, status=3, severity=2, stamp=10**18 + 5)
 
 
 def test_missing_alarm_limits_are_nan_and_zero() -> None:
