@@ -7,21 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import struct
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-from canet.netns.netlink import Message, Netlink, decode_attributes
+from canet.netns import rtnetlink
+from canet.netns.netlink import Netlink
 
-RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE = 18, 22, 26
-IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU = 1, 3, 4
-IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST = 1, 2, 4
-RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC = 1, 4, 5, 6, 7
-MAIN_TABLE = 254
-PROTO_KERNEL = 2
-ROUTE_TYPES = {1: "unicast", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
-IFF_UP, IFF_LOOPBACK = 1, 8
 SETTINGS = ("rp_filter", "bc_forwarding", "forwarding", "accept_local", "route_localnet", "arp_ignore")
 
 
@@ -65,63 +57,60 @@ def read_machine(name: str) -> Machine:
 
 def _cards(channel: Netlink) -> dict[int, Card]:
     found = {}
-    for payload in channel.dump(Message(RTM_GETLINK, struct.pack("=BxHiII", 0, 0, 0, 0, 0), (), 0, "list links")):
-        _, _, index, flags, _ = struct.unpack_from("=BxHiII", payload)
-        attributes = decode_attributes(payload[16:])
-        name = attributes.get(IFLA_IFNAME, b"?").rstrip(b"\0").decode(errors="replace")
-        (mtu,) = struct.unpack("=I", attributes.get(IFLA_MTU, b"\xdc\x05\0\0"))
-        found[index] = Card(index, name, bool(flags & IFF_UP), bool(flags & IFF_LOOPBACK), mtu)
+    for link in channel.dump(rtnetlink.links_request()):
+        flags, index = link["flags"], link["index"]
+        name, mtu = link.get_attr("IFLA_IFNAME", "?"), link.get_attr("IFLA_MTU", 1500)
+        up, loopback = bool(flags & rtnetlink.IFF_UP), bool(flags & rtnetlink.IFF_LOOPBACK)
+        found[index] = Card(index, name, up, loopback, mtu)
     return found
 
 
 def _addresses(channel: Netlink, cards: dict[int, Card]) -> None:
-    request = Message(RTM_GETADDR, struct.pack("=BBBBI", socket.AF_INET, 0, 0, 0, 0), (), 0, "list addresses")
-    for payload in channel.dump(request):
-        family, prefix, _, _, index = struct.unpack_from("=BBBBI", payload)
-        attributes = decode_attributes(payload[8:])
-        local = attributes.get(IFA_LOCAL) or attributes.get(IFA_ADDRESS)
-        if family != socket.AF_INET or local is None or index not in cards:
+    for address in channel.dump(rtnetlink.addresses_request()):
+        far: str | None = address.get_attr("IFA_ADDRESS")
+        local = address.get_attr("IFA_LOCAL") or far
+        prefix, index = address["prefixlen"], address["index"]
+        if address["family"] != socket.AF_INET or local is None or index not in cards:
             continue
-        far = attributes.get(IFA_ADDRESS, local)
-        broadcast = attributes.get(IFA_BROADCAST)
-        cards[index].addresses.append(_address(local, prefix, far, broadcast))
+        far = far or local
+        cards[index].addresses.append(_address(local, prefix, far, address.get_attr("IFA_BROADCAST")))
         cards[index].networks.append(IPv4Network((far, prefix), strict=False))
 
 
-def _address(local: bytes, prefix: int, far: bytes, broadcast: bytes | None) -> str:
-    text = f"{IPv4Address(local)}/{prefix}"
+def _address(local: str, prefix: int, far: str, broadcast: str | None) -> str:
+    text = f"{local}/{prefix}"
     if far != local:
-        return f"{text} peer {IPv4Address(far)}"
+        return f"{text} peer {far}"
     network = IPv4Network((local, prefix), strict=False)
     if prefix < 31 and broadcast is None:
         return f"{text} brd none"
     if broadcast is not None and IPv4Address(broadcast) != network.broadcast_address:
-        return f"{text} brd {IPv4Address(broadcast)}"
+        return f"{text} brd {broadcast}"
     return text
 
 
 def _routes(channel: Netlink, cards: dict[int, Card]) -> list[dict[str, str | int]]:
     found: list[dict[str, str | int]] = []
-    body = struct.pack("=BBBBBBBBI", socket.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0)
-    for payload in channel.dump(Message(RTM_GETROUTE, body, (), 0, "list routes")):
-        family, length, _, _, table, proto, _, kind, _ = struct.unpack_from("=BBBBBBBBI", payload)
-        if family != socket.AF_INET or table != MAIN_TABLE or proto == PROTO_KERNEL or kind not in ROUTE_TYPES:
+    types = {number: word for word, number in rtnetlink.ROUTE_TYPES.items()}
+    for each in channel.dump(rtnetlink.routes_request()):
+        if each["family"] != socket.AF_INET or each["table"] != rtnetlink.MAIN_TABLE:
             continue
-        attributes = decode_attributes(payload[12:])
-        to = IPv4Network((attributes.get(RTA_DST, b"\0\0\0\0"), length))
-        route: dict[str, str | int] = {"to": "default" if length == 0 else str(to)}
-        if RTA_GATEWAY in attributes:
-            route["via"] = str(IPv4Address(attributes[RTA_GATEWAY]))
-        if RTA_OIF in attributes:
-            (index,) = struct.unpack("=I", attributes[RTA_OIF])
-            if index in cards:
-                route["dev"] = cards[index].name
-        if RTA_PREFSRC in attributes:
-            route["src"] = str(IPv4Address(attributes[RTA_PREFSRC]))
-        if RTA_PRIORITY in attributes:
-            (route["metric"],) = struct.unpack("=I", attributes[RTA_PRIORITY])
-        if kind != 1:
-            route["type"] = ROUTE_TYPES[kind]
+        if each["proto"] == rtnetlink.PROTO_KERNEL or each["type"] not in types:
+            continue
+        length = each["dst_len"]
+        route: dict[str, str | int] = {
+            "to": "default" if length == 0 else str(IPv4Network((each.get_attr("RTA_DST", "0.0.0.0"), length)))
+        }
+        if (gateway := each.get_attr("RTA_GATEWAY")) is not None:
+            route["via"] = gateway
+        if (index := each.get_attr("RTA_OIF")) in cards:
+            route["dev"] = cards[index].name
+        if (source := each.get_attr("RTA_PREFSRC")) is not None:
+            route["src"] = source
+        if (metric := each.get_attr("RTA_PRIORITY")) is not None:
+            route["metric"] = metric
+        if types[each["type"]] != "unicast":
+            route["type"] = types[each["type"]]
         found.append(route)
     return found
 

@@ -12,7 +12,7 @@ import struct
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 
 from canet.netns import rtnetlink, sysctl
 from canet.netns.errors import NetworkError, Unavailable
@@ -38,7 +38,7 @@ from canet.netns.syscalls import CLONE_NEWNET, setns
 _SIOCETHTOOL: Final = 0x8946
 _ETHTOOL_STXCSUM: Final = 0x17
 _RTMGRP_LINK: Final = 1
-_Reader = Callable[[bytes], tuple[int, bool]]
+_Reader = Callable[[Any], tuple[int, bool]]
 
 
 class Realm:
@@ -157,9 +157,8 @@ class Realm:
         from canet.netns import nft
 
         self.enter(step.namespace)
-        batch, messages = nft.replace_rules(step.rules, step.policies)
         with Netlink(NETLINK_NETFILTER) as channel:
-            refused = channel.transaction(batch, messages)
+            refused = channel.transaction(nft.replace_rules(step.rules, step.policies))
         if refused:
             raise NetworkError(f"firewall of host {step.namespace}: " + "; ".join(map(str, refused)))
 
@@ -206,8 +205,8 @@ def _drain(monitor: socket.socket) -> None:
         return  # ENOBUFS: messages were lost, the next dump tells
 
 
-def _unready(payloads: Sequence[bytes], read: _Reader, wanted: Mapping[int, str]) -> list[str]:
-    ready = {index for index, is_ready in map(read, payloads) if is_ready}
+def _unready(answers: Sequence[Any], read: _Reader, wanted: Mapping[int, str]) -> list[str]:
+    ready = {index for index, is_ready in map(read, answers) if is_ready}
     return [words for index, words in wanted.items() if index not in ready]
 
 

@@ -211,28 +211,24 @@ def _rules(kind: str) -> None:
     from canet.netns.netlink import NETLINK_NETFILTER, Netlink
     from canet.netns.topology import Rule
 
-    batch, messages = {
+    messages = {
         "filter": lambda: nft.replace_rules((Rule(hook="input", verdict="accept"),), ()),
         "nat": lambda: nft.replace_rules((Rule(hook="prerouting", dnat=IPv4Address("10.0.0.1")),), ()),
         "netdev": lambda: nft.drop_at("v50", "egress", 0.5),
     }[kind]()
     with Netlink(NETLINK_NETFILTER) as channel:
-        refused = channel.transaction(batch, messages)
+        refused = channel.transaction(messages)
     if refused:
         raise NetworkError(str(refused[0]))
 
 
 def _netem() -> None:
-    import struct
-
     from canet.netns.errors import NetworkError
-    from canet.netns.netlink import NLM_F_CREATE, NLM_F_EXCL, Message, Netlink
+    from canet.netns.netlink import Netlink
+    from canet.netns.rtnetlink import add_netem
 
-    body = struct.pack("=BxxxiIII", 0, 50, 0, 0xFFFFFFFF, 0)  # struct tcmsg: v50, root qdisc (linux/rtnetlink.h)
-    options = struct.pack("=6I", 0, 1000, 0, 0, 0, 0)  # struct tc_netem_qopt (linux/pkt_sched.h)
-    message = Message(36, body, [(1, "netem"), (2, options)], NLM_F_CREATE | NLM_F_EXCL, "add netem")
     with Netlink() as channel:
-        refused = channel.request([message])
+        refused = channel.request([add_netem(50)])
     if refused:
         raise NetworkError(str(refused[0]))
 

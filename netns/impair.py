@@ -14,7 +14,7 @@ from __future__ import annotations
 import socket
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -136,7 +136,7 @@ class Impairments:
     def _drops(self, cable: _Cable, namespace: str, device: str, hook: str, loss: float) -> None:
         from canet.netns import nft
 
-        self._transact(namespace, *nft.drop_at(device, hook, loss))
+        self._transact(namespace, nft.drop_at(device, hook, loss))
         cable.tables.add((namespace, device))
 
     def _stop_drops(self, cable: _Cable) -> None:
@@ -144,13 +144,13 @@ class Impairments:
 
         for namespace, device in cable.tables:
             for hook in ("ingress", "egress"):
-                self._transact(namespace, *nft.drop_at(device, hook, None))
+                self._transact(namespace, nft.drop_at(device, hook, None))
         cable.tables.clear()
 
-    def _transact(self, namespace: str, batch: bytes, messages: dict[int, Message]) -> None:
+    def _transact(self, namespace: str, messages: Sequence[Message]) -> None:
         self._realm.enter(namespace)
         with Netlink(NETLINK_NETFILTER) as channel:
-            refused = channel.transaction(batch, messages)
+            refused = channel.transaction(messages)
         if refused:
             raise NetworkError("; ".join(map(str, refused)))
 

@@ -7,6 +7,7 @@ its last descriptor, socket and process. ``/proc/self/ns/net`` shows the main th
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -32,7 +33,8 @@ def new_namespace() -> int:
 class Thread:
     """A long-lived thread that runs functions one after the other, so that it can be in other namespaces.
 
-    The thread is a daemon: a controlling process that ends does not wait for it.
+    The thread is a daemon: a controlling process that ends does not wait for it. Python stops such threads before it
+    collects what is left at exit, so from then on none of them does anything any more.
     """
 
     def __init__(self, name: str, namespace: int | None = None) -> None:
@@ -52,10 +54,12 @@ class Thread:
         """Run a function in the thread and return what it returns, or raise what it raises.
 
         Raises:
-            NetworkError: the thread was closed.
+            NetworkError: the thread was closed, or the interpreter is ending.
         """
         if threading.current_thread() is self._thread:
             return function(*args, **kwargs)
+        if sys.is_finalizing():
+            raise NetworkError(f"{self._thread.name} has stopped: the interpreter is ending; close the network before")
         future: Future[T] = Future()
 
         def job() -> None:
@@ -75,6 +79,8 @@ class Thread:
 
     def close(self) -> None:
         """End the thread after what it has to do; wait for it unless it is the caller."""
+        if sys.is_finalizing():
+            return
         with self._lock:
             self._closed = True
             self._queue.put(None)

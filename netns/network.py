@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -269,11 +270,14 @@ class Network:
     def close(self) -> None:
         """Kill all processes of all hosts, wait until they are gone, and drop the namespaces. May be repeated.
 
-        Sockets that ``socket()`` gave out keep their namespace until they are closed.
+        Sockets that ``socket()`` gave out keep their namespace until they are closed. While the interpreter ends
+        nothing is done: the threads that did it have stopped, and the end of the process takes everything with it.
         """
         if self._closed:
             return
         self._closed = True
+        if sys.is_finalizing():
+            return
         for host in self._hosts.values():
             host._kill()
         for host in self._hosts.values():

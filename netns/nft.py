@@ -1,8 +1,7 @@
-"""Firewall and translation rules as nftables batches; the only file with pyroute2, imported where rules exist.
+"""Firewall and translation rules as messages to nftables: pure, values in, values out.
 
-pyroute2's message classes know the layout of each attribute; :class:`canet.netns.netlink.Netlink` carries the
-bytes. A rule becomes a list of expressions: each loads a register and compares it, the last one acts
-(nf_tables_api.c; ``nft --debug=netlink`` prints the same lists).
+A rule becomes a list of expressions: each loads a register and compares it, the last one acts (nf_tables_api.c;
+``nft --debug=netlink`` prints the same lists). Names and numbers are those of linux/netfilter/nf_tables.h.
 """
 
 from __future__ import annotations
@@ -14,15 +13,11 @@ from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Network
 from typing import Any, Final
 
-from pyroute2.netlink.nfnetlink import nfgen_msg, nftsocket
-
-from canet.netns.netlink import NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_REQUEST, Message
+from canet.netns.netlink import NLM_F_APPEND, NLM_F_CREATE, Attribute, Message, nest
 from canet.netns.topology import Rule
 
 TABLE: Final = "canet"
 _IPV4, _NETDEV = 2, 5
-_SUBSYSTEM: Final = 10
-_BEGIN, _END = 0x10, 0x11
 _VERDICT_REGISTER, _REGISTER, _PORT_REGISTER = 0, 1, 2
 _NETWORK_HEADER, _TRANSPORT_HEADER = 1, 2
 _EQUAL, _NOT_EQUAL, _LESS, _AT_MOST, _AT_LEAST = 0, 1, 2, 3, 5
@@ -33,6 +28,7 @@ _HOOKS: Final = {"prerouting": 0, "input": 1, "forward": 2, "output": 3, "postro
 _FILTER_PRIORITY: Final = {"prerouting": -150, "input": 0, "forward": 0, "output": 0, "postrouting": 0}
 _NAT_PRIORITY: Final = {"prerouting": -100, "output": -100, "postrouting": 100}
 _PROTOCOLS: Final = {"udp": socket.IPPROTO_UDP, "tcp": socket.IPPROTO_TCP, "icmp": socket.IPPROTO_ICMP}
+_META: Final = {"IIFNAME": 6, "OIFNAME": 7, "SKUID": 10, "L4PROTO": 16}
 _CT_STATES: Final = {"invalid": 1, "established": 2, "related": 4, "new": 8, "untracked": 64}
 
 Expression = dict[str, Any]
@@ -40,12 +36,12 @@ Expression = dict[str, Any]
 
 def _expression(name: str, *attributes: tuple[str, object]) -> Expression:
     prefix = f"NFTA_{name.upper()}_" if name != "numgen" else "NFTA_NG_"
-    data = {"attrs": [(prefix + key, value) for key, value in attributes]}
-    return {"attrs": [("NFTA_EXPR_NAME", name), ("NFTA_EXPR_DATA", data)]}
+    data = nest(*((prefix + key, value) for key, value in attributes))
+    return nest(("NFTA_EXPR_NAME", name), ("NFTA_EXPR_DATA", data))
 
 
 def _data(value: bytes) -> dict[str, Any]:
-    return {"attrs": [("NFTA_DATA_VALUE", value)]}
+    return nest(("NFTA_DATA_VALUE", value))
 
 
 def _native(value: int) -> bytes:
@@ -57,8 +53,7 @@ def _compare(operator: int, value: bytes) -> Expression:
 
 
 def _load(key: str) -> Expression:
-    number = getattr(nftsocket.Meta, f"NFT_META_{key}").value
-    return _expression("meta", ("KEY", number), ("DREG", _REGISTER))
+    return _expression("meta", ("KEY", _META[key]), ("DREG", _REGISTER))
 
 
 def _payload(base: int, offset: int, length: int) -> Expression:
@@ -108,7 +103,7 @@ def chance(fraction: float) -> Iterator[Expression]:
 
 def verdict(code: int) -> Expression:
     """End with a verdict: 0 drops, 1 accepts."""
-    value = {"attrs": [("NFTA_DATA_VERDICT", {"attrs": [("NFTA_VERDICT_CODE", code)]})]}
+    value = nest(("NFTA_DATA_VERDICT", nest(("NFTA_VERDICT_CODE", code))))
     return _expression("immediate", ("DREG", _VERDICT_REGISTER), ("DATA", value))
 
 
@@ -170,79 +165,55 @@ def is_translation(rule: Rule) -> bool:
 
 
 class Batch:
-    """A transaction: all of its messages take effect, or none."""
+    """The messages of a transaction: all of them take effect, or none."""
 
     def __init__(self, family: int, table: str = TABLE) -> None:
         self._family = family
         self._table = table
-        self._parts = [self._edge(_BEGIN)]
-        self.messages: dict[int, Message] = {}
-        """Sequence number → what the message does, for the error that names it."""
+        self.messages: list[Message] = []
 
-    def _edge(self, kind: int) -> bytes:
-        message = nfgen_msg()
-        message["res_id"] = _SUBSYSTEM
-        message["header"]["type"] = kind
-        message["header"]["flags"] = NLM_F_REQUEST
-        message.encode()
-        return bytes(message.data)
-
-    def add(self, purpose: str, kind: int, message: Any, attributes: Sequence[tuple[str, object]], flags: int) -> None:
-        """Append a message that the kernel acknowledges."""
-        sequence = len(self.messages) + 1
-        message["attrs"] = list(attributes)
-        message["nfgen_family"] = self._family
-        message["header"]["type"] = _SUBSYSTEM << 8 | kind
-        message["header"]["flags"] = NLM_F_REQUEST | NLM_F_ACK | flags
-        message["header"]["sequence_number"] = sequence
-        message.encode()
-        self._parts.append(bytes(message.data))
-        self.messages[sequence] = Message(kind, b"", (), 0, purpose)
+    def add(self, purpose: str, kind: str, attributes: Sequence[Attribute], flags: int) -> None:
+        """Append a message."""
+        self.messages.append(Message(kind, purpose, {"nfgen_family": self._family}, attributes, flags))
 
     def fresh_table(self, *, empty: bool = False) -> None:
         """Drop the table if there is one; and make it anew, unless it shall stay away."""
-        name = [("NFTA_TABLE_NAME", self._table)]
-        self.add("make the table", nftsocket.NFT_MSG_NEWTABLE, nftsocket.nft_table_msg(), name, NLM_F_CREATE)
-        self.add("drop the old table", nftsocket.NFT_MSG_DELTABLE, nftsocket.nft_table_msg(), name, 0)
+        name: list[Attribute] = [("NFTA_TABLE_NAME", self._table)]
+        self.add("make the table", "NFT_MSG_NEWTABLE", name, NLM_F_CREATE)
+        self.add("drop the old table", "NFT_MSG_DELTABLE", name, 0)
         if not empty:
-            self.add("make the table", nftsocket.NFT_MSG_NEWTABLE, nftsocket.nft_table_msg(), name, NLM_F_CREATE)
+            self.add("make the table", "NFT_MSG_NEWTABLE", name, NLM_F_CREATE)
 
     def chain(self, name: str, kind: str, hook: dict[str, Any], policy: int) -> None:
         """Make a base chain."""
-        attributes = [
+        attributes: list[Attribute] = [
             ("NFTA_CHAIN_TABLE", self._table),
             ("NFTA_CHAIN_NAME", name),
             ("NFTA_CHAIN_HOOK", hook),
             ("NFTA_CHAIN_POLICY", policy),
             ("NFTA_CHAIN_TYPE", kind),
         ]
-        message = nftsocket.nft_chain_msg()
-        self.add(f"make chain {name}", nftsocket.NFT_MSG_NEWCHAIN, message, attributes, NLM_F_CREATE)
+        self.add(f"make chain {name}", "NFT_MSG_NEWCHAIN", attributes, NLM_F_CREATE)
 
     def rule(self, purpose: str, chain_name: str, expressions: Sequence[Expression]) -> None:
         """Append a rule to a chain."""
-        attributes = [
+        attributes: list[Attribute] = [
             ("NFTA_RULE_TABLE", self._table),
             ("NFTA_RULE_CHAIN", chain_name),
             ("NFTA_RULE_EXPRESSIONS", list(expressions)),
         ]
-        flags = NLM_F_CREATE | NLM_F_APPEND
-        self.add(purpose, nftsocket.NFT_MSG_NEWRULE, nftsocket.nft_rule_msg(), attributes, flags)
-
-    def encode(self) -> bytes:
-        """Return the bytes of the whole transaction."""
-        return b"".join([*self._parts, self._edge(_END)])
+        self.add(purpose, "NFT_MSG_NEWRULE", attributes, NLM_F_CREATE | NLM_F_APPEND)
 
 
 def _hook(number: int, priority: int, device: str | None = None) -> dict[str, Any]:
-    attributes: list[tuple[str, object]] = [("NFTA_HOOK_HOOKNUM", number), ("NFTA_HOOK_PRIORITY", priority)]
+    attributes: list[Attribute] = [("NFTA_HOOK_HOOKNUM", number), ("NFTA_HOOK_PRIORITY", priority)]
     if device is not None:
         attributes.append(("NFTA_HOOK_DEV", device))
-    return {"attrs": attributes}
+    return nest(*attributes)
 
 
-def replace_rules(rules: Sequence[Rule], policies: Sequence[tuple[str, str]]) -> tuple[bytes, dict[int, Message]]:
-    """Return the transaction that makes these the only rules of a host, and what each of its messages does."""
+def replace_rules(rules: Sequence[Rule], policies: Sequence[tuple[str, str]]) -> list[Message]:
+    """Return the transaction that makes these the only rules of a host."""
     batch = Batch(_IPV4)
     batch.fresh_table(empty=not rules and not policies)
     policy_of = dict(policies)
@@ -254,13 +225,13 @@ def replace_rules(rules: Sequence[Rule], policies: Sequence[tuple[str, str]]) ->
     for number, rule in enumerate(rules, 1):
         name = f"nat-{rule.hook}" if is_translation(rule) else rule.hook
         batch.rule(f"rule {number} ({rule.hook})", name, [*conditions(rule), *action(rule)])
-    return batch.encode(), batch.messages
+    return batch.messages
 
 
 _NETDEV_HOOKS: Final = {"ingress": 0, "egress": 1}
 
 
-def drop_at(device: str, hook: str, loss: float | None) -> tuple[bytes, dict[int, Message]]:
+def drop_at(device: str, hook: str, loss: float | None) -> list[Message]:
     """Return the transaction that drops a fraction of all frames at an interface; ``None`` lets all pass again.
 
     ``ingress`` is behind the packet sockets that see arriving frames, ``egress`` before those that see leaving ones.
@@ -270,4 +241,4 @@ def drop_at(device: str, hook: str, loss: float | None) -> tuple[bytes, dict[int
     if loss is not None:
         batch.chain(hook, "filter", _hook(_NETDEV_HOOKS[hook], 0, device), _ACCEPT)
         batch.rule(f"drop at {device}", hook, [*(chance(loss) if loss < 1 else ()), verdict(_DROP)])
-    return batch.encode(), batch.messages
+    return batch.messages

@@ -27,7 +27,7 @@ OURS: dict[str, tuple[str, ...]] = {
 # Foreign library → the only places that may import it; a place is a folder or a file below the root.
 FOREIGN: dict[str, tuple[str, ...]] = {
     "scapy": ("harness/packets",),
-    "pyroute2": ("netns/apply.py", "netns/nft.py"),
+    "pyroute2": ("netns/netlink.py",),
     "netifaces": ("server/io/interfaces.py",),
     "asyncio": ("server/backends",),
     "curio": ("server/backends",),

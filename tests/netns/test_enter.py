@@ -18,7 +18,7 @@ module = sys.modules["canet.netns.enter"]
 ORDINARY = """
 import ctypes, os, sys
 sys.path[:] = {path!r}
-import concurrent.futures, encodings.idna, ipaddress, threading  # what is imported later may not be readable
+import concurrent.futures, encodings.idna, ipaddress, pyroute2, threading  # what is imported later may not be readable
 from canet.netns import Network, Unavailable, enter
 from canet.netns.namespace import Thread
 from tests.netns.lan import PORT, lan, listener, next_datagram, sender

@@ -74,6 +74,43 @@ def test_a_killed_controller_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+FORGOTTEN = """
+import sys
+sys.path[:] = {path!r}
+from canet.netns import Network, enter
+from tests.netns.lan import lan
+enter()
+def hold():
+    with Network(lan()) as net:
+        try:
+            yield net
+        finally:
+            try:
+                net["client"].call(print, "never")
+            except Exception as error:
+                print(type(error).__name__, flush=True)
+held = hold()
+net = next(held)
+net["client"].call(int)
+print(net["server"].spawn(argv=["sleep", "600"]).pid, flush=True)
+"""
+
+
+def test_a_network_forgotten_until_exit_keeps_nobody_waiting() -> None:
+    """A generator that the interpreter collects as its last act can close its network, and its processes end."""
+    code = FORGOTTEN.format(path=[str(Path(__file__).parents[2]), *sys.path])
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+
+    assert run.stderr == ""
+    assert run.returncode == 0
+    pid, word = run.stdout.split()
+    assert word == "NetworkError"
+    deadline = time.monotonic() + SECONDS
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+        pass
+    assert not Path(f"/proc/{pid}").exists()
+
+
 def test_networks_side_by_side_do_not_meet() -> None:
     """Several processes have networks with the same names and addresses at the same time."""
     code = """
