@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from canet.harness import diagnose_events, diagnose_firewall, diagnose_lists, diagnose_network, diagnose_servers
+from canet.harness import (
+    diagnose_events,
+    diagnose_firewall,
+    diagnose_gateways,
+    diagnose_lists,
+    diagnose_network,
+    diagnose_servers,
+)
 from canet.harness.diagnose_changes import Maker
 
 
@@ -54,7 +61,7 @@ KINDS: tuple[Kind, ...] = (
         ("nat-prerouting", "input-not-mine", "socket-none", "connect-refused"),
         2,
     ),
-    Kind("relay", diagnose_servers.relay, ("relayed",), 1),
+    Kind("relay", diagnose_gateways.relay, ("relayed",), 1),
     Kind("caproto-port", diagnose_servers.caproto_fault, (), 1),
     Kind("bound", diagnose_servers.bound_narrowly, ("socket-none", "socket-exact", "server-dead"), 3),
     Kind("directed-broadcast", diagnose_network.directed_broadcast, ("input-broadcast", "forward-not-broadcasts"), 3),
@@ -80,6 +87,9 @@ KINDS: tuple[Kind, ...] = (
     Kind("beacon-auto", diagnose_servers.beacon_auto, (), 1),
     Kind("impatience", diagnose_servers.impatience, (), 1),
     Kind("beacon-address", diagnose_servers.beacon_address, (), 1),
+    Kind("duplicate-pv", diagnose_gateways.duplicate_pv, (), 2),
+    Kind("search-first", diagnose_gateways.search_first, (), 1),
+    Kind("name-table", diagnose_gateways.name_table, (), 2),
     Kind("flaw", diagnose_servers.flaws, (), 1),
     Kind("beacon-port", diagnose_servers.beacon_port, (), 2),
     Kind("beacon-list", diagnose_servers.beacon_list, (), 4),

@@ -54,6 +54,9 @@ WORDS: dict[str, str] = {
     "beacon-auto": r"EPICS_CA_AUTO_ADDR_LIST=NO",
     "impatience": r"gives up after",
     "beacon-address": r"address of its beacons",
+    "duplicate-pv": r"serve the same PV",
+    "search-first": r"only when it is searched by UDP",
+    "name-table": r"name server names",
     "paused": r"because it is stopped",
     "late-network": r"before the second network is there",
     "stale-circuit": r"whose peer is gone|asks a silent server only after",
@@ -62,7 +65,7 @@ WORDS: dict[str, str] = {
     "list-missing": r"lacks EPICS_CA_",
     "list-front": r"not routed into",
     "beacon-port": r"beacons to port 5065",
-    "beacon-list": r"destinations of its beacons|beacon destinations|the server's beacons|gets no beacons|beacons go to",
+    "beacon-list": r"destinations of its beacons|beacon destinations|the server's beacons|no beacons,|beacons go to",
     "beacon-limited": r"beacons to 255\.255\.255\.255",
 }
 """Kind of cause → words that a sentence about it has."""
@@ -73,6 +76,9 @@ BEYOND: dict[str, str] = {
     "beacons_and_reconnection/carepeater_inherits_stdio": "a pipe that a process has inherited",
     "beacons_and_reconnection/carepeater_lifetime": "which process runs the repeater, and when it ends",
     "beacons_and_reconnection/repeater_registration_edge": "whether a client registers again with a new repeater",
+    "gateways_and_name_servers/gateway_loop": "searches that gateways send each other",
+    "gateways_and_name_servers/gateway_slow_throttle": "how libca paces its searches",
+    "gateways_and_name_servers/search_storm": "how full a receive buffer gets",
     "beacons_and_reconnection/vc_unresponsive": "a server that stops for a while",
 }
 """Scenarios about what lies in time or in processes, which the model has no part of → why."""

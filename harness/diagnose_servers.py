@@ -179,16 +179,6 @@ def ignored(scenario: Scenario) -> Iterator[Change]:
             yield text, with_server(scenario, each, env=env)
 
 
-def relay(scenario: Scenario) -> Iterator[Change]:
-    """A relay sends searches with its own address."""
-    for each in scenario.servers:
-        if each.implementation == "relay" and each.options.get("keep_source") is False:
-            text = (
-                f"the relay {each.name} sends searches with its own address, so replies go to it and not to the client"
-            )
-            yield text, with_server(scenario, each, options={})
-
-
 def beacon_list(scenario: Scenario) -> Iterator[Change]:
     """Beacons are not sent to where the clients are."""
     for each in scenario.servers:

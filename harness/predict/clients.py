@@ -78,6 +78,8 @@ def search(scene: Stage, client: Client, pvs: Sequence[str]) -> Search:
             if at:
                 final = connect(world, state, host, at, to, sport=49002, uid=asker.uid, trace=tried.trace)
                 reached = None if final.listener is None else final.listener.owner
+            if reached is not None and not scene.servers[reached].knows(pv):
+                reached = None
             named.append((each, pv, reached, tried.chance))
     return Search(searching, sent, found, client.timeout >= PATIENCE, named)
 
@@ -129,7 +131,7 @@ def pv_prediction(scene: Stage, done: Search, pv: str, *, why: bool) -> PvPredic
     for destination, name, owner, chance in done.named:
         if name != pv:
             continue
-        serves = owner is not None and pv in scene.servers[owner].pvs
+        serves = owner is not None
         (lucky if chance else certain).add(owner if serves else None)
         ways.append(
             Way(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 from canet.harness.predict.beacons import predict_beacons
 from canet.harness.predict.clients import predict_client, search
 from canet.harness.predict.firewall import State
-from canet.harness.predict.prediction import Prediction
+from canet.harness.predict.prediction import ClientPrediction, Prediction, ProbePrediction
 from canet.harness.predict.probes import predict_probe
 from canet.harness.predict.stage import Stage, set_up
-from canet.scenarios.model import WITNESS, Client, Scenario
+from canet.scenarios.model import WITNESS, Client, Probe, Scenario
 
 
 def stage(scenario: Scenario, subject: str = "asyncio") -> Stage:
@@ -21,6 +23,12 @@ def stage(scenario: Scenario, subject: str = "asyncio") -> Stage:
 def _look_around(scene: Stage) -> None:
     """Let gateways and name servers search: what they find, they serve (two rounds, for one behind another)."""
     seekers = [each for each in scene.servers.values() if each.implementation in ("gateway", "nameserver")]
+    everything = frozenset(pv for each in scene.servers.values() for pv in each.server.pvs)
+    for each in seekers:
+        for pattern, where in list(each.announces.items()):
+            fitting = [pv for pv in everything if fnmatchcase(pv, pattern)]
+            each.announces.update(dict.fromkeys(fitting, where))
+            each.pvs |= frozenset(fitting)
     for _ in seekers[:2]:
         for seeker in seekers:
             others = frozenset().union(*(each.pvs for each in scene.servers.values() if each is not seeker)) - {WITNESS}
@@ -53,13 +61,20 @@ def predict(scenario: Scenario, subject: str = "asyncio", *, why: bool = True, b
         KeyError: A name in the scenario that nothing has.
     """
     scene = stage(scenario, subject)
-    probes = tuple(predict_probe(scene, each, why=why) for each in scenario.probes)
-    clients = tuple(predict_client(scene, each, why=why) for each in scenario.clients)
+    probes: dict[str, ProbePrediction] = {}
+    clients: dict[str, ClientPrediction] = {}
+    turn = {step.target: number for number, step in reversed(list(enumerate(scenario.steps)))}
+    every: list[Probe | Client] = [*scenario.probes, *scenario.clients]
+    for each in sorted(every, key=lambda one: turn.get(one.name, len(turn))):
+        if isinstance(each, Probe):
+            probes[each.name] = predict_probe(scene, each, why=why)
+        else:
+            clients[each.name] = predict_client(scene, each, why=why)
     return Prediction(
         scenario=scenario.key,
         subject=subject,
-        probes=probes,
-        clients=clients,
+        probes=tuple(probes[each.name] for each in scenario.probes),
+        clients=tuple(clients[each.name] for each in scenario.clients),
         beacons=predict_beacons(scene.world, State(), scene.servers, why=why) if beacons else (),
         dead=tuple((each.name, each.dead) for each in scene.servers.values() if each.dead is not None),
     )

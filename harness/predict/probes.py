@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from canet.harness.predict.exchange import Delivered, deliver
@@ -78,7 +79,7 @@ def _datagram(scene: Stage, probe: Probe, names: Sequence[str], *, why: bool) ->
         device=None if probe.interface is None else host.by_name[probe.interface],
         link_level=probe.level == "link",
     )
-    answers = [] if probe.payload is not None else responses(world, state, scene.servers, sent, asker, names)
+    answers = [] if probe.payload is not None else responses(world, state, scene.servers, sent, asker, names, once=True)
     cache: Cache = {}
     for each in answers:
         if probe.connect:
@@ -176,18 +177,16 @@ def _replies(sent: Delivered, back: Sequence[Response]) -> tuple[int, int]:
     """Return the fewest and the most reply datagrams to one datagram."""
     low = high = 0
     for delivery in sent.deliveries:
-        counts: dict[int, int] = {}
-        for each in back:
-            if each.delivery is delivery:
-                counts[id(each.server)] = counts.get(id(each.server), 0) + 1
+        datagrams = {id(each.reply): each for each in back if each.delivery is delivery}
+        sure = Counter(each.server.name for each in datagrams.values() if not each.reply.chance)
+        most = Counter(each.server.name for each in datagrams.values())
+        owners = {s.owner for s in delivery.sockets}
         if delivery.everyone:
-            low += 0 if delivery.arrival.packet.chance else sum(counts.values())
-            high += sum(counts.values())
+            low += sum(sure.values())
+            high += sum(most.values())
         else:
-            owners = {s.owner for s in delivery.sockets}
-            values = list(counts.values()) + [0] * (len(owners) - len(counts))
-            low += 0 if delivery.arrival.packet.chance else min(values, default=0)
-            high += max(values, default=0)
+            low += min((sure[name] for name in owners), default=0)
+            high += max((most[name] for name in owners), default=0)
     return low, high
 
 

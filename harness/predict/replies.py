@@ -11,6 +11,7 @@ from canet.harness.predict.network import HostTables
 from canet.harness.predict.servers import ServerState
 from canet.harness.predict.sockets import UdpSocket
 from canet.harness.predict.trace import Trace, address
+from canet.scenarios.model import WITNESS
 
 REPLY_HEAD = 24
 """Octets of one search answer with its payload (CA protocol specification, CA_PROTO_SEARCH)."""
@@ -60,8 +61,13 @@ def responses(
     sent: Delivered,
     asker: Asker,
     names: Iterable[str],
+    *,
+    once: bool = False,
 ) -> list[Response]:
-    """Return each reply to a search for ``names`` that a socket may give, whether it comes back or not."""
+    """Return each reply to a search for ``names`` that a socket may give, whether it comes back or not.
+
+    ``once``: the search is not repeated, so that a gateway, which has to look first, may not answer it.
+    """
     wanted = frozenset(names)
     found: list[Response] = []
     for delivery in sent.deliveries:
@@ -72,12 +78,15 @@ def responses(
             if server is None or server.mute or delivery.arrival.packet.source in server.ignored:
                 continue
             count = len(wanted & server.pvs)
+            new = once and server.implementation == "gateway" and not wanted & server.pvs - {WITNESS} <= server.asked
+            server.asked |= wanted & server.pvs
             if not count:
                 continue
             told = {server.announces.get(each, (0, server.port)) for each in wanted & server.pvs}
             for through in _sockets(server, socket):
                 size = 16 + REPLY_HEAD * count
                 back = answer(world, state, delivery, through, asker.host, asker.source, asker.port, size=size)
+                back.chance |= new
                 found.extend(Response(server, delivery, back, lucky, None, each) for each in sorted(told))
     return found
 

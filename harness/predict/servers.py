@@ -41,6 +41,8 @@ class ServerState:
     modelled: bool = True
     announces: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Name servers: PV → address (0: its own) and port that it tells the asker."""
+    asked: set[str] = field(default_factory=set)
+    """Gateways: PVs that were searched here by UDP, so that it has looked for them."""
     mute: bool = False
     """It holds ports but speaks no Channel Access."""
     notes: list[Trace] = field(default_factory=list)
@@ -49,6 +51,13 @@ class ServerState:
     def name(self) -> str:
         """The server's name in the scenario."""
         return self.server.name
+
+    def knows(self, pv: str) -> bool:
+        """Tell whether a client that connects straight away gets a PV; a gateway may have to be searched first."""
+        if pv not in self.pvs:
+            return False
+        waits = self.implementation == "gateway" and self.server.options.get("search_on_create") is False
+        return not waits or pv in self.asked
 
     @property
     def port(self) -> int:
