@@ -47,6 +47,9 @@ def read(config: Mapping[str, Any]) -> None:
     for name, channel in channels.items():
         if ca.isConnected(channel):
             connected[name] = numeric(ca.host_name(channel))
+            if config.get("access"):
+                rights = [word for word, has in (("read", ca.read_access), ("write", ca.write_access)) if has(channel)]
+                print(f"{name}: access: {', '.join(rights) or 'none'}", flush=True)
             value = ca.get(channel, timeout=max(0.5, deadline - time.monotonic()))
             if value is not None:
                 values[name] = value.tolist() if hasattr(value, "tolist") else value

@@ -16,8 +16,8 @@ def prepare(config: Mapping[str, Any]) -> None:
     """Load a database with the PVs of ``config``; nothing is bound yet.
 
     ``config``: ``pvs`` (name → value), optionally ``db`` (a database file to load as well), ``acf`` (an access
-    security file), ``macros``, and ``startup`` (lines for the IOC shell, run before the IOC starts),
-    ``afterwards`` (a line for the IOC shell that is run when it has started).
+    security file), ``macros``, ``startup`` (lines for the IOC shell, run before the IOC starts; in one text with ``;``
+    between them), ``afterwards`` (a line for the IOC shell that is run when it has started).
     """
     import softioc  # noqa: F401  # loads base.dbd and registers the record types
     from epicscorelibs.ioc import iocshCmd
@@ -32,7 +32,8 @@ def prepare(config: Mapping[str, Any]) -> None:
         dbLoadDatabase(str(config["db"]), None, str(config.get("macros", "")) or None)
     if config.get("acf"):
         iocshCmd(f'asSetFilename("{config["acf"]}")'.encode())
-    for line in config.get("startup", ()):
+    startup = config.get("startup") or ()
+    for line in startup.split(";") if isinstance(startup, str) else startup:
         iocshCmd(str(line).encode())
 
 
