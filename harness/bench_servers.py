@@ -14,28 +14,9 @@ ELEMENTS = 100_000
 
 _CANET = """
 import sys
-import numpy as np
-from canet.server import process
-from canet.server.backends import backend
-from canet.server.core.config import Config
-from canet.server.core.names import Directory
-from canet.server.core.pv import PV
-from canet.server.core.server import Server
-from canet.server.io.driver import Driver
-import os, time
-begin = time.perf_counter()
-many = int(sys.argv[2])
-pvs = [PV("x", 1.5), PV("array", np.zeros(100_000))]
-pvs += [PV(f"pv:{number}", 0.0) for number in range(many)]
-server = Server(Directory(pvs), config=Config.from_environment(os.environ))
-async def main(seam):
-    driver = Driver(server, seam)
-    async def end():
-        await seam.interrupted()
-        driver.stop()
-    seam.spawn(end)
-    await driver.serve(lambda _: print("ready", time.perf_counter() - begin, flush=True))
-backend(sys.argv[1]).run(main)
+from canet.server.process import serve
+pvs = {"x": 1.5, "array": [0.0] * 100_000, **{f"pv:{number}": 0.0 for number in range(int(sys.argv[2]))}}
+sys.exit(serve({"backend": sys.argv[1], "pvs": pvs}))
 """
 
 _RSRV = """

@@ -25,6 +25,10 @@ class Outbox:
     def buffers(self, most: int = 64) -> list[bytes | memoryview]:
         """Return what should be sent next, small pieces joined; then call :meth:`sent`."""
         chunks = self.chunks
+        if len(chunks) > 1 and self.size < JOIN_BELOW:
+            joined = b"".join(chunks)
+            chunks.clear()
+            chunks.append(joined)
         if len(chunks) == 1:
             return [chunks[0]]
         result: list[bytes | memoryview] = []

@@ -433,8 +433,8 @@ class Driver:
         outbox, statistics = circuit.outbox, self.server.statistics
         try:
             while outbox.size:
-                chunks = outbox.chunks
-                sent = sock.send(chunks[0]) if len(chunks) == 1 else sock.sendmsg(outbox.buffers())
+                buffers = outbox.buffers()
+                sent = sock.send(buffers[0]) if len(buffers) == 1 else sock.sendmsg(buffers)
                 outbox.sent(sent)
                 statistics.bytes_out += sent
                 if circuit.waiting or not outbox.size:

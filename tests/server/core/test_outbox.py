@@ -28,7 +28,10 @@ def test_everything_leaves_in_order(sizes: list[int], step: int) -> None:
 def test_small_pieces_are_joined_and_large_ones_are_not_copied() -> None:
     """A large payload is handed on as the object it is."""
     outbox, large = Outbox(), bytes(JOIN_BELOW)
-    for chunk in (b"a", b"b", large, b"c"):
+    for chunk in (b"a", b"b"):
+        outbox.put(chunk)
+    assert outbox.buffers() == [b"ab"]
+    for chunk in (large, b"c"):
         outbox.put(chunk)
 
     first, second, third = outbox.buffers()
