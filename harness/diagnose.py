@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from canet.harness.diagnose_changes import entries, with_host, with_interface
-from canet.harness.diagnose_events import late_networks, paused_servers, stale_clients
+from canet.harness.diagnose_events import late_networks, paused_servers, stale_clients, stale_names
 from canet.harness.diagnose_kinds import KINDS, Kind
 from canet.harness.diagnose_servers import flaws_of, impatient_clients, misleads
 from canet.harness.predict import Prediction, Reason, predict
@@ -133,6 +133,9 @@ def _started(scenario: Scenario, name: str | None) -> Scenario:
 def _after_fault(scenario: Scenario, args: Mapping[str, object]) -> Scenario:
     host = scenario.topology.host(str(args["host"]))
     what, name, address = args["set"], str(args.get("interface")), args.get("address")
+    if what == "write-file":
+        files = tuple(each for each in host.files if each[0] != args.get("name"))
+        return with_host(scenario, replace(host, files=(*files, (str(args["name"]), str(args["value"])))))
     if what == "sysctl":
         return with_host(scenario, replace(host, sysctls=(*host.sysctls, (str(args["name"]), str(args["value"])))))
     if what not in ("up", "down", "cut", "heal", "add-address", "remove-address"):
@@ -348,5 +351,7 @@ def _event_symptoms(scenario: Scenario, subject: str) -> Iterator[Symptom]:
         yield Symptom("paused", name, f"{name} is stopped and answers nobody")
     for name, host in late_networks(scenario, subject):
         yield Symptom("late-network", name, f"{name} sends no beacons to the network that {host} got after its start")
+    for name, place in stale_names(scenario):
+        yield Symptom("stale-name", name, f"{name} still searches where names of {place} led to before")
     for name, _ in stale_clients(scenario):
         yield Symptom("stale", name, f"{name} does not notice for minutes that its server has gone")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from canet.harness.diagnose_changes import Change, with_host
+from canet.harness.predict.addresses import quad
 from canet.scenarios.model import Scenario, Step
 
 SLOW_RETRIES = "15"
@@ -90,3 +91,28 @@ def stale_circuit(scenario: Scenario) -> Iterator[Change]:
         )
         sysctls = (*host.sysctls, ("net.ipv4.tcp_retries2", "3"))
         yield text, with_host(scenario, replace(host, sysctls=sysctls))
+
+
+def stale_names(scenario: Scenario) -> Iterator[tuple[str, str]]:
+    """Yield client and host where a name that its list holds came to mean another address while it ran."""
+    for client in scenario.clients:
+        words = client.env.get("EPICS_CA_ADDR_LIST", "").split()
+        named = any(quad(word.partition(":")[0]) is None for word in words)
+        running = stale = False
+        for step in scenario.steps:
+            if step.do == "watch" and step.target == client.name:
+                running, stale = True, False
+            elif step.do == "fault" and step.args.get("set") == "write-file" and step.args.get("host") == client.host:
+                stale = running and named
+        if stale:
+            yield client.name, client.host
+
+
+def stale_name(scenario: Scenario) -> Iterator[Change]:
+    """A client has looked a name up once, and keeps to the address that it had then."""
+    for name, _ in stale_names(scenario):
+        text = (
+            f"libca looks each name in the list of {name} up once, and goes on searching at the address that it "
+            "had then"
+        )
+        yield text, replace(scenario, steps=(*scenario.steps, Step(do="watch", target=name)))

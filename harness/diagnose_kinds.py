@@ -90,6 +90,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("duplicate-pv", diagnose_gateways.duplicate_pv, (), 2),
     Kind("search-first", diagnose_gateways.search_first, (), 1),
     Kind("name-table", diagnose_gateways.name_table, (), 2),
+    Kind("stale-name", diagnose_events.stale_name, (), 1),
     Kind("flaw", diagnose_servers.flaws, (), 1),
     Kind("beacon-port", diagnose_servers.beacon_port, (), 2),
     Kind("beacon-list", diagnose_servers.beacon_list, (), 4),
