@@ -102,7 +102,10 @@ def lacking(case: Case) -> str | None:
         sentence = recipe.missing(part)
         if sentence is not None:
             return sentence
-    return next((sentence for each in scenario.needs if (sentence := need(each)) is not None), None)
+    needs = [*scenario.needs]
+    if any(each.uid is not None for each in scenario.servers) or any(each.uid is not None for each in scenario.clients):
+        needs.append("uids")
+    return next((sentence for each in needs if (sentence := need(each)) is not None), None)
 
 
 def need(name: str) -> str | None:
