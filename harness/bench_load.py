@@ -255,7 +255,8 @@ def array_get(target: Target) -> float:
         connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         narrow = Connection.__new__(Connection)
         narrow.sock, narrow.target = connection.sock, Target(target.host, target.port, len(request) * 4, target.seconds)
-        return _stream(narrow, [request], 24 + size) * size
+        head = 24 if size >= 0xFFFF or target.elements >= 0xFFFF else 16
+        return _stream(narrow, [request], head + size) * size
 
 
 def _search_rate(target: Target, names: list[str], replies: bool) -> float:

@@ -210,11 +210,11 @@ class Driver:
         self._searches.clear()
         self._listeners.clear()
 
-    def _complain(self, what: str, error: OSError) -> None:
+    def _complain(self, what: str, error: OSError, detail: str = "") -> None:
         """Log a fault of the network once, until it is another one."""
         if (what, error.errno) not in self._complained:
             self._complained.add((what, error.errno))
-            log.warning("%s: %s", what, error.strerror or error)
+            log.warning("%s: %s%s", what, error.strerror or error, detail)
 
     # Interfaces.
 
@@ -269,7 +269,8 @@ class Driver:
                     try:
                         sock.sendto(reply, sender)
                     except OSError as error:
-                        self._complain(f"cannot answer {sender[0]} from {name}", error)
+                        # The address is not part of what is remembered: there may be any number of them.
+                        self._complain(f"cannot answer searches from {name}", error, f" (first to {sender[0]})")
             return True
 
         await self.backend.watch(sock, readable)

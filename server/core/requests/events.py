@@ -6,7 +6,7 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from canet.server.core import hooks
-from canet.server.core.requests.reads import readable_type
+from canet.server.core.requests.reads import readable_type, refused
 from canet.server.core.subscription import Chain, Subscription
 from canet.server.core.update import ALARM, LOG, PROPERTY, VALUE
 from canet.server.protocol import eca
@@ -36,9 +36,7 @@ def add(circuit: Circuit, message: Message) -> None:
     if not mask:
         circuit.error(message, eca.BADMASK, "the event mask selects nothing", channel.cid)
         return
-    if message.count > pv.max_count:
-        text = f"{pv.name} has no more than {pv.max_count} elements, {message.count} were asked for"
-        circuit.error(message, eca.BADCOUNT, text, channel.cid)
+    if refused(circuit, channel, message):
         return
     if message.p2 in circuit.subscriptions:
         circuit.error(message, eca.BADMONID, f"subscription id {message.p2} is in use", channel.cid)

@@ -35,19 +35,27 @@ def read(circuit: Circuit, message: Message) -> None:
     if not readable_type(message.data_type):
         circuit.error(message, eca.BADTYPE, f"DBR type {message.data_type} cannot be read", channel.cid)
         return
-    if message.count > channel.pv.max_count:
-        text = f"{channel.pv.name} has no more than {channel.pv.max_count} elements, {message.count} were asked for"
-        circuit.error(message, eca.BADCOUNT, text, channel.cid)
-        return
-    size = payload_size(message.data_type, message.count or channel.pv.count)
-    if size > circuit.server.max_payload:
-        text = f"{size} bytes are more than EPICS_CA_MAX_ARRAY_BYTES={circuit.server.max_payload}"
-        circuit.error(message, eca.TOLARGE, text, channel.cid)
+    if refused(circuit, channel, message):
         return
     if channel.pv.getter is None or not channel.readable:
         _reply(circuit, channel, message, eca.NORMAL if channel.readable else eca.NORDACCESS)
     else:
         hooks.read(channel.pv, circuit.start, lambda status: _reply(circuit, channel, message, status))
+
+
+def refused(circuit: Circuit, channel: Channel, message: Message) -> bool:
+    """Refuse a request for more elements than there can be, or more bytes than may be sent; return whether it was."""
+    pv = channel.pv
+    if message.count > pv.max_count:
+        text = f"{pv.name} has no more than {pv.max_count} elements, {message.count} were asked for"
+        circuit.error(message, eca.BADCOUNT, text, channel.cid)
+        return True
+    size = payload_size(message.data_type, message.count or pv.count)
+    if size > circuit.server.max_payload:
+        text = f"{size} bytes are more than EPICS_CA_MAX_ARRAY_BYTES={circuit.server.max_payload}"
+        circuit.error(message, eca.TOLARGE, text, channel.cid)
+        return True
+    return False
 
 
 def _reply(circuit: Circuit, channel: Channel, message: Message, status: int) -> None:

@@ -178,9 +178,11 @@ def test_array_bytes_bound_what_is_written_and_read() -> None:
 
     (refused,) = wire.ask(Wire.writing(sid, 6, np.ones(5000), 5000))
     (unread,) = wire.ask(Message(Command.READ_NOTIFY, 6, 5000, sid, 1))
+    (unwatched,) = wire.ask(Message(Command.EVENT_ADD, 6, 5000, sid, 1, bytes(12) + b"\0\1\0\0"))
 
     assert (refused.command, refused.p2) == (Command.ERROR, eca.TOLARGE)
     assert (unread.command, unread.p2) == (Command.ERROR, eca.TOLARGE)
+    assert (unwatched.command, unwatched.p2) == (Command.ERROR, eca.TOLARGE)
     assert wire.write(sid, 6, np.ones(2000), 2000) == eca.NORMAL
 
 
