@@ -128,8 +128,7 @@ def _child(request: dict[str, Any], fds: list[int]) -> None:
         signal.set_wakeup_fd(-1)
         _place_descriptors(request["numbers"], fds)
         os.setsid()
-        for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
-            signal.signal(number, signal.SIG_DFL)
+        _reset_signals()
         if request["uid"] is not None:
             os.setgroups([])
             os.setresgid(request["uid"], request["uid"], request["uid"])
@@ -142,6 +141,14 @@ def _child(request: dict[str, Any], fds: list[int]) -> None:
         os.write(2, traceback.format_exc().encode())
     finally:
         os._exit(code)
+
+
+def _reset_signals() -> None:
+    """Handle all signals by default and block none: what ``nohup`` or ``&`` ignores stays with who was started so."""
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        if signal.getsignal(number) != signal.SIG_DFL:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _place_descriptors(numbers: list[int], fds: list[int]) -> None:

@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -95,8 +96,32 @@ def test_signals_are_at_their_defaults(network: Build) -> None:
     net = network(lan())
     _, text = ended(net["client"].spawn(target=f"{GUESTS}:signals"))
 
-    assert text == "['SIGPIPE', 'SIGXFSZ'] set() True\n" or text == "['SIGPIPE'] set() True\n"
+    assert text == "['SIGPIPE'] set() True\n"
     assert "SigIgn:\t0000000000000000" in sh(net["client"], "cat /proc/self/status")
+
+
+UNDER_NOHUP = """
+import signal, sys
+sys.path[:] = {path!r}
+from canet.netns import Network, enter
+from tests.netns.lan import lan
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+enter()
+with Network(lan()) as net:
+    for how in ({{"target": "tests.netns.guests:signals"}}, {{"argv": ["sh", "-c", "kill -HUP $$; echo deaf"]}}):
+        process = net["client"].spawn(**how)
+        print(process.wait(30), process.output_text().strip())
+"""
+
+
+def test_ignored_signals_stay_with_who_ignores_them() -> None:
+    """A controlling process under ``nohup`` starts processes that a hangup ends."""
+    code = UNDER_NOHUP.format(path=[str(Path(__file__).parents[2]), *sys.path])
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+
+    assert run.stderr == ""
+    assert run.stdout.splitlines() == ["0 ['SIGPIPE'] set() True", f"-{int(signal.SIGHUP)} "]
 
 
 def test_signals_reach_it(network: Build) -> None:
