@@ -157,7 +157,7 @@ def _batches(cases: int, seed: int) -> Iterator[range]:
 
 def network_rules() -> tuple[str, ...]:
     """Return the ids of the rules that say something of the network; the others are about Channel Access."""
-    prefixes = ("list-", "server-", "answer", "reply-many", "chance-", "beacon", "relayed")
+    prefixes = ("list-", "server-", "answer", "reply-many", "chance-", "beacon", "relayed", "bind-failed")
     return tuple(each for each in RULES if not each.startswith(prefixes))
 
 

@@ -18,10 +18,16 @@ from canet.harness.predict.cases import Case, ShotSpec, SocketSpec
 from canet.harness.predict.compare import CaseResult, ShotResult
 from canet.netns import Network
 from canet.netns.network import HostNamespace
+from canet.netns.topology import Interface
 
 ROUNDS = 48
 """Loopback round trips after each send. A frame is queued twice per cable and an ARP exchange doubles that, so a way
 through four routers needs about thirty."""
+DEFERRED_ROUNDS = 5
+"""As many broadcasts may follow one from the other: a search, questions for neighbours, their consequences."""
+EXPERIMENTAL = 0x88B5
+SENTINEL_FRAME = b"\xff" * 6 + b"\x0e\xca\0\0\0\x01" + EXPERIMENTAL.to_bytes(2, "big") + bytes(46)
+"""A broadcast of the ethertype for local experiments (IEEE 802)."""
 SO_REUSEPORT = 15
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -60,6 +66,55 @@ class OneCpu:
         os.sched_setaffinity(0, self._before)
 
 
+class Deferred:
+    """Macvlans hand broadcasts on from a work queue, in order, but later (drivers/net/macvlan.c, bc_work).
+
+    A broadcast frame of our own that was put on the parent's cable later, and has come out of the macvlan, proves
+    that the queue is empty of earlier ones.
+    """
+
+    def __init__(self, net: Network, case: Case, sentinel: Sentinel) -> None:
+        self._sentinel = sentinel
+        self._pairs: list[tuple[socket.socket, str]] = []
+        self._writer: socket.socket | None = None
+        for host in case.topology.hosts:
+            for each in host.interfaces:
+                port = self._port(net, case, each) if each.parent is not None and each.up else None
+                if port is None:
+                    continue
+                reader = net[host.name].socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(EXPERIMENTAL))
+                reader.bind((each.name, EXPERIMENTAL))
+                reader.settimeout(10)
+                self._pairs.append((reader, port))
+        if self._pairs:
+            self._writer = net.wire.socket(0)
+
+    @staticmethod
+    def _port(net: Network, case: Case, interface: Interface) -> str | None:
+        name, _, card = (interface.parent or "").partition(".")
+        parent = case.topology.host(name).interface(card)
+        place = net.plan.places[name, card]
+        carries = parent.up and not parent.impairments and place.port is not None
+        return f"p{place.port}" if carries else None
+
+    def settle(self) -> None:
+        """Return when everything that was sent before has been handled, work queues included."""
+        self._sentinel.settle()
+        for _ in range(DEFERRED_ROUNDS if self._writer is not None else 0):
+            for reader, port in self._pairs:
+                if self._writer is not None:
+                    self._writer.sendto(SENTINEL_FRAME, (port, 0))
+                    reader.recv(64)
+            self._sentinel.settle()
+
+    def close(self) -> None:
+        """Close the sockets."""
+        for reader, _ in self._pairs:
+            reader.close()
+        if self._writer is not None:
+            self._writer.close()
+
+
 def measure(case: Case, sentinel: Sentinel) -> CaseResult:
     """Build a case, try all its shots and return what was seen.
 
@@ -69,6 +124,7 @@ def measure(case: Case, sentinel: Sentinel) -> CaseResult:
     result = CaseResult()
     opened: dict[str, tuple[SocketSpec, socket.socket]] = {}
     with OneCpu(), Network(case.topology) as net:
+        barrier = Deferred(net, case, sentinel)
         try:
             for spec in case.sockets:
                 made = _open(net[spec.host], spec)
@@ -77,10 +133,11 @@ def measure(case: Case, sentinel: Sentinel) -> CaseResult:
                 else:
                     opened[spec.name] = (spec, made)
             for place, shot in enumerate(case.shots):
-                result.shots.append(_shoot(net[shot.host], shot, place, opened, sentinel))
+                result.shots.append(_shoot(net[shot.host], shot, place, opened, barrier))
         finally:
             for _, made in opened.values():
                 made.close()
+            barrier.close()
     return result
 
 
@@ -133,7 +190,7 @@ def _shoot(
     shot: ShotSpec,
     place: int,
     opened: dict[str, tuple[SocketSpec, socket.socket]],
-    sentinel: Sentinel,
+    barrier: Deferred,
 ) -> ShotResult:
     result = ShotResult()
     sender = _socket(host, socket.SOCK_STREAM if shot.tcp else socket.SOCK_DGRAM, shot.uid)
@@ -150,13 +207,13 @@ def _shoot(
         return result
     try:
         if shot.tcp:
-            _try_connection(sender, shot, opened, sentinel, result)
+            _try_connection(sender, shot, opened, barrier, result)
         else:
-            _try_datagram(sender, shot, place, opened, sentinel, result)
+            _try_datagram(sender, shot, place, opened, barrier, result)
     finally:
         sender.close()
         if shot.tcp:
-            sentinel.settle()
+            barrier.settle()
             _accept(opened)
     return result
 
@@ -176,11 +233,11 @@ def _try_connection(
     sender: socket.socket,
     shot: ShotSpec,
     opened: dict[str, tuple[SocketSpec, socket.socket]],
-    sentinel: Sentinel,
+    barrier: Deferred,
     result: ShotResult,
 ) -> None:
     sender.connect_ex((shot.to, shot.port))
-    sentinel.settle()
+    barrier.settle()
     try:
         sender.getpeername()
     except OSError:
@@ -195,7 +252,7 @@ def _try_datagram(
     shot: ShotSpec,
     place: int,
     opened: dict[str, tuple[SocketSpec, socket.socket]],
-    sentinel: Sentinel,
+    barrier: Deferred,
     result: ShotResult,
 ) -> None:
     payload = f"{place} ".encode().ljust(shot.size, b".")
@@ -203,7 +260,7 @@ def _try_datagram(
         sender.sendto(payload, (shot.to, shot.port))
     except OSError as error:
         result.error = errno.errorcode.get(error.errno or 0, str(error))
-    sentinel.settle()
+    barrier.settle()
     for name, (spec, made) in opened.items():
         if spec.tcp:
             continue
@@ -215,7 +272,7 @@ def _try_datagram(
                     with suppress(OSError):
                         made.sendto(name.encode(), source)
     result.seen.sort()
-    sentinel.settle()
+    barrier.settle()
     with suppress(BlockingIOError):
         while True:
             data, source = sender.recvfrom(65535)
