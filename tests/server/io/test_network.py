@@ -86,16 +86,19 @@ def udp(net: Network, host: str, port: int = 0) -> socket.socket:
 
 
 def heard(net: Network, *destinations: str) -> list[str]:
-    """Search at each destination, one after the other, and return where replies came from, until the last answers."""
+    """Search at each destination and return where replies came from; the last destination is one that answers.
+
+    It is asked again when it has answered: what its server had to read before, it then has read, by any socket.
+    """
+    answers: list[tuple[int, str]] = []
+    last = len(destinations) - 1
     with udp(net, "client") as sock:
-        for number, destination in enumerate(destinations):
+        for number, destination in (*enumerate(destinations), (last + 1, destinations[last])):
             sock.sendto(Message(Command.SEARCH, 5, 13, number, number, b"x\0").pack(), (destination, PORT))
-        answers = []
-        while True:
-            data, (source, _) = sock.recvfrom(1000)
-            answers += [(each.p2, source) for each in read_datagram(data) if each.command == Command.SEARCH]
-            if answers and answers[-1][0] == len(destinations) - 1:
-                return [f"{destinations[number]} from {source}" for number, source in sorted(answers)]
+            while number >= last and number not in (each for each, _ in answers):
+                data, (source, _) = sock.recvfrom(1000)
+                answers += [(each.p2, source) for each in read_datagram(data) if each.command == Command.SEARCH]
+    return [f"{destinations[number]} from {source}" for number, source in sorted(answers) if number <= last]
 
 
 @pytest.mark.parametrize(
