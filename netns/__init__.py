@@ -10,7 +10,8 @@
 
 The way of the data, a file for each step: ``topology`` (values) → ``check`` (mistakes) → ``plan`` (ordered steps) →
 ``rtnetlink``, ``nft`` (messages as values) → ``apply`` (the kernel, through ``netlink``, which has pyroute2 encode
-them); ``change`` and ``alter`` do the same for what happens while a network is up. ``process`` asks the ``launcher``, which forks a ``hostinit`` for each host, which forks participants.
+them); ``change`` and ``alter`` do the same for what happens while a network is up. ``process`` asks the ``launcher``,
+which forks a ``hostinit`` for each host, which forks participants.
 
 What holds, for root and for an ordinary user:
 
