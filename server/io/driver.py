@@ -1,7 +1,7 @@
-"""The driver: moves bytes between sockets and the core. The only place with tasks; it decides nothing about CA.
+"""The driver: opens the sockets that the core plans, answers searches, and follows changes of the interfaces.
 
-Whatever the driver calls in the core, it afterwards looks at what the core wants (:meth:`Driver._after`): circuits
-with bytes to send, hooks to run. Reading and answering happens in one callback, without a task in between.
+With :mod:`canet.server.io.clients` and :mod:`canet.server.io.announcer`, this is the only place with tasks. It decides
+nothing about Channel Access.
 """
 
 from __future__ import annotations
@@ -14,48 +14,23 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from canet.server.core.beacon import Beacons, Destination
 from canet.server.core.binding import Plan, Search, plan
-from canet.server.core.circuit import Circuit
-from canet.server.core.hooks import Job
 from canet.server.core.pv import PV
 from canet.server.core.server import Server
 from canet.server.io import sockets
 from canet.server.io.addresses import resolve
+from canet.server.io.announcer import Announcer
+from canet.server.io.clients import Clients
+from canet.server.io.complaints import Complaints
 from canet.server.io.interfaces import change_socket, interfaces
-from canet.server.io.seam import Backend, Event
+from canet.server.io.seam import Backend
 
 log = logging.getLogger("canet.server")
 
-_READ = 256 * 1024
-_QUICK = 100e-6
-"""Seconds within which a client that asks one thing at a time sends its next request."""
-_LINGER = 50e-6
-"""Seconds that such a client is waited for in place: going through the loop takes longer than that."""
-_TURNS = 32
-"""Requests that are taken in place before others get their turn."""
 _DATAGRAMS = 64
 """Datagrams that are read before others get their turn."""
-_RETRY = 0.1
-"""Seconds to wait when descriptors or buffers have run out."""
-_GONE = 1.5
-"""Connection timeouts without an acknowledgement of what is sent, after which a client's host counts as gone."""
-_SHUT = (errno.ECONNABORTED, errno.EPROTO, errno.EINTR)
-
 Trace = Callable[[str, str, bytes], None]
 """Told each datagram: from where, through which socket, its bytes."""
-
-
-@dataclass(slots=True, eq=False)
-class _Connection:
-    """A client's socket and its circuit."""
-
-    sock: socket.socket
-    circuit: Circuit
-    resumed: Event
-    draining: bool = False
-    """A task waits for the socket to take more."""
-    closed: bool = False
 
 
 @dataclass(slots=True)
@@ -84,13 +59,11 @@ class Driver:
         self.backend = backend
         self.trace = trace
         self.stopping = backend.event()
-        self._connections: dict[Circuit, _Connection] = {}
         self._searches: dict[Search, socket.socket] = {}
         self._listeners: list[socket.socket] = []
-        self._beacon_sockets: dict[str, socket.socket] = {}
-        self._beacons: Beacons | None = None
-        self._beacons_changed = backend.event()
-        self._complained: set[tuple[str, int | None]] = set()
+        self._complain = Complaints()
+        self._clients = Clients(server, backend, self._complain)
+        self._announcer: Announcer | None = None
         self._buffer = bytearray(65536)
 
     @property
@@ -111,15 +84,12 @@ class Driver:
         server.config = resolve(server.config)
         for warning in server.config.warnings:
             log.warning("%s", warning)
-        server.wake = lambda: backend.soon(self._after)
-        server.relieve = self._relieve
         changes = self._open_changes()
         try:
             self._open(plan(server.config, interfaces()))
             if changes is not None:
                 backend.spawn(self._follow_changes, changes)
-            backend.spawn(self._send_beacons)
-            backend.spawn(self._look_for_the_gone)
+            backend.spawn(self._clients.look_for_the_gone)
             if ready is not None:
                 ready(self.addresses)
             await self.stopping.wait()
@@ -129,7 +99,6 @@ class Driver:
     def stop(self) -> None:
         """Make :meth:`serve` return: beacons stop, then circuits are closed."""
         self.stopping.set()
-        self._beacons_changed.set()
 
     # Opening and closing.
 
@@ -151,7 +120,8 @@ class Driver:
         port = listeners[0].getsockname()[1]
         server.responder.port = port
         os.environ["RSRV_SERVER_PORT"] = str(port)
-        self._beacons = Beacons(port, server.config.beacon_period)
+        self._announcer = Announcer(self.backend, self._complain, port, server.config)
+        self.backend.spawn(self._announcer.run)
         self._apply(first)
         if not self._searches:
             raise OSError(errno.EADDRNOTAVAIL, "none of the addresses to search on can be bound")
@@ -177,15 +147,14 @@ class Driver:
                 self._add_listeners([sockets.listener(address, port)])
             except OSError as error:
                 self._complain(f"cannot take clients at {address}:{port}", error)
-        assert self._beacons is not None  # _open() made them
-        self._beacons.send_to(wanted.beacons, time.monotonic())
-        self._beacons_changed.set()
+        if self._announcer is not None:
+            self._announcer.send_to(wanted.beacons)
 
     def _add_listeners(self, listeners: list[socket.socket]) -> None:
         """Take clients in at these sockets."""
         for listener in listeners:
             self._listeners.append(listener)
-            self.backend.spawn(self._accept, listener)
+            self.backend.spawn(self._clients.accept, listener)
 
     def _join(self, sock: socket.socket, search: Search) -> None:
         """Join the groups of a socket that is open, on interfaces that may be new."""
@@ -199,22 +168,11 @@ class Driver:
         """Close everything: first what lets new clients in, then the circuits with what they still have to send."""
         for sock in (*self._searches.values(), *self._listeners, *([changes] if changes else ())):
             self.backend.close(sock)
-        for sock in self._beacon_sockets.values():
-            sock.close()
-        self.server.busy = True
-        self.server.close()
-        self._after()
-        for connection in list(self._connections.values()):
-            self._close(connection)
-        self.server.wake = self.server.relieve = _ignore  # type: ignore[assignment]  # nobody is left to be woken
+        if self._announcer is not None:
+            self._announcer.stop()
+        self._clients.stop()
         self._searches.clear()
         self._listeners.clear()
-
-    def _complain(self, what: str, error: OSError, detail: str = "") -> None:
-        """Log a fault of the network once, until it is another one."""
-        if (what, error.errno) not in self._complained:
-            self._complained.add((what, error.errno))
-            log.warning("%s: %s%s", what, error.strerror or error, detail)
 
     # Interfaces.
 
@@ -243,7 +201,7 @@ class Driver:
 
         await self.backend.watch(changes, changed)
 
-    # Searches and beacons.
+    # Searches.
 
     async def _answer_searches(self, sock: socket.socket) -> None:
         """Answer datagrams through the socket they came by."""
@@ -284,233 +242,6 @@ class Driver:
                 except OSError as error:
                     self._complain(f"cannot answer {to[0]} from {through}", error)
 
-    async def _send_beacons(self) -> None:
-        """Send beacons when they are due."""
-        beacons = self._beacons
-        assert beacons is not None  # _open() made them
-        while not self.stopping.is_set():
-            for datagram, destination in beacons.take(time.monotonic()):
-                self._send_beacon(datagram, destination)
-            due = beacons.next()
-            if due is None:
-                self._beacons_changed.clear()
-                await self._beacons_changed.wait()
-            else:
-                # A change waits a beacon period at most: no timer needs to be cancelled for it.
-                await self.backend.sleep(min(max(0.0, due - time.monotonic()), 1.0))
-
-    def _send_beacon(self, datagram: bytes, destination: Destination) -> None:
-        """Send one beacon; what stands in the way is logged once, and tried again next time."""
-        source = destination.source
-        try:
-            sock = self._beacon_sockets.get(source)
-            if sock is None:
-                sock = self._beacon_sockets[source] = sockets.beacon_socket(source, self.server.config.multicast_ttl)
-            sock.sendto(datagram, (destination.to.host, destination.to.port))
-        except BlockingIOError:
-            pass
-        except OSError as error:
-            self._complain(f"cannot send beacons to {destination.to} from {source}", error)
-
-    # Circuits.
-
-    async def _accept(self, listener: socket.socket) -> None:
-        """Take clients in."""
-        starved = False
-
-        def readable() -> bool:
-            nonlocal starved
-            try:
-                while True:
-                    sock, peer = listener.accept()
-                    self._connected(sock, peer)
-            except BlockingIOError:
-                return True
-            except OSError as error:
-                if error.errno in _SHUT:
-                    return True
-                starved = listener.fileno() >= 0
-                if starved:
-                    self._complain("no more clients can be taken for now", error)
-                return False
-
-        while not self.stopping.is_set():
-            starved = False
-            await self.backend.watch(listener, readable)
-            if not starved:
-                return
-            # Descriptors or memory ran out: the client waits in the backlog meanwhile.
-            await self.backend.sleep(_RETRY)
-
-    def _connected(self, sock: socket.socket, peer: tuple[str, int]) -> None:
-        """Make a circuit for a client."""
-        server = self.server
-        try:
-            sockets.prepare_client(sock, server.config.connection_timeout)
-        except OSError:  # it has gone again
-            sock.close()
-            return
-        server.busy = True
-        circuit = server.connected(peer, time.monotonic())
-        connection = _Connection(sock, circuit, self.backend.event())
-        self._connections[circuit] = connection
-        self._after()
-        if not connection.closed:
-            self.backend.spawn(self._serve_client, connection)
-
-    async def _serve_client(self, connection: _Connection) -> None:
-        """Read from a client until it goes; pause while the core does not want more."""
-        sock, circuit, server = connection.sock, connection.circuit, self.server
-        receive, recv, after, now = circuit.receive, sock.recv, self._after, time.monotonic
-        answered = 0.0
-
-        def take() -> bool:
-            """Read once and answer; return whether there was something."""
-            try:
-                data = recv(_READ)
-            except BlockingIOError:
-                return False
-            except OSError:
-                data = b""
-            server.busy = True
-            if data:
-                receive(data, now())
-            else:
-                circuit.close("the client closed")
-                circuit.outbox.clear()
-            after()
-            return True
-
-        def readable() -> bool:
-            nonlocal answered
-            quick = now() - answered < _QUICK
-            take()
-            answered = now()
-            turns = _TURNS if quick else 0
-            while turns and circuit.hungry and now() - answered < _LINGER:
-                if take():
-                    answered = now()
-                    turns -= 1
-            return circuit.hungry
-
-        while not connection.closed:
-            connection.resumed.clear()
-            await self.backend.watch(sock, readable)
-            if not connection.closed and not circuit.hungry:
-                await connection.resumed.wait()
-
-    def _after(self) -> None:
-        """Do what the core wants: run hooks, send, close."""
-        server = self.server
-        server.busy = True
-        while server.dirty or server.jobs:
-            jobs, server.jobs = server.jobs, []
-            for job in jobs:
-                self.backend.spawn(self._run_job, job)
-            dirty, server.dirty = server.dirty, []
-            for circuit in dirty:
-                circuit.dirty = False
-                connection = self._connections.get(circuit)
-                if connection is not None:
-                    self._flush(connection)
-        server.busy = False
-
-    def _flush(self, connection: _Connection) -> None:
-        """Send what the socket takes; wait for the rest in a task."""
-        circuit = connection.circuit
-        if not connection.draining:
-            self._send(connection)
-            if circuit.outbox.size and not circuit.closing:
-                connection.draining = True
-                self.backend.spawn(self._drain, connection)
-        if circuit.closing:
-            self._close(connection)
-        elif circuit.hungry and not connection.resumed.is_set():
-            connection.resumed.set()
-
-    def _send(self, connection: _Connection) -> None:
-        """Send until the outbox is empty or the socket is full."""
-        circuit, sock = connection.circuit, connection.sock
-        outbox, statistics = circuit.outbox, self.server.statistics
-        try:
-            while outbox.size:
-                buffers = outbox.buffers()
-                sent = sock.send(buffers[0]) if len(buffers) == 1 else sock.sendmsg(buffers)
-                outbox.sent(sent)
-                statistics.bytes_out += sent
-                if circuit.waiting or not outbox.size:
-                    circuit.drained()
-        except BlockingIOError:
-            pass
-        except OSError as error:
-            outbox.clear()
-            circuit.close(f"cannot be sent to: {error.strerror}")
-
-    def _relieve(self, circuit: Circuit) -> bool:
-        """Send at once, in the middle of a core call, so that a burst does not pile up for a client that keeps up."""
-        connection = self._connections.get(circuit)
-        if connection is None or connection.draining:
-            return False
-        outbox = circuit.outbox
-        try:
-            while outbox.size:
-                outbox.sent(connection.sock.sendmsg(outbox.buffers()))
-        except BlockingIOError:
-            return False
-        except OSError as error:
-            circuit.close(f"cannot be sent to: {error.strerror}")
-            return False
-        return True
-
-    async def _drain(self, connection: _Connection) -> None:
-        """Send the rest as the socket takes it."""
-        circuit, server = connection.circuit, self.server
-
-        def writable() -> bool:
-            server.busy = True
-            self._send(connection)
-            if not circuit.outbox.size or circuit.closing:
-                connection.draining = False
-            server.mark(circuit)
-            self._after()
-            return connection.draining and not connection.closed
-
-        await self.backend.watch(connection.sock, writable, write=True)
-
-    def _close(self, connection: _Connection) -> None:
-        """Close a client's connection and release its circuit."""
-        if connection.closed:
-            return
-        connection.closed = True
-        log.debug("%s:%d closed: %s", *connection.circuit.peer, connection.circuit.closing)
-        self._connections.pop(connection.circuit, None)
-        self.server.disconnected(connection.circuit)
-        self.backend.close(connection.sock)
-        connection.resumed.set()
-
-    async def _look_for_the_gone(self) -> None:
-        """Close clients whose host no longer acknowledges what was sent; see also ``prepare_client``."""
-        timeout = self.server.config.connection_timeout
-        while not self.stopping.is_set():
-            await self.backend.sleep(min(5.0, timeout / 2))
-            self.server.busy = True
-            for connection in list(self._connections.values()):
-                if sockets.silence(connection.sock) > _GONE * timeout:
-                    connection.circuit.close("its host is gone")
-            self._after()
-
-    async def _run_job(self, job: Job) -> None:
-        """Await a hook and tell the core."""
-        try:
-            result = await job.awaitable
-        except Exception as error:  # an author's hook may raise anything; the core tells the client
-            self.server.busy = True
-            job.failed(error)
-        else:
-            self.server.busy = True
-            job.done(result)
-        self._after()
-
 
 def _bindable(address: str) -> bool:
     """Return whether this host has the address."""
@@ -520,8 +251,3 @@ def _bindable(address: str) -> bool:
         except OSError:
             return False
         return True
-
-
-def _ignore(*_: object) -> bool:
-    """Do nothing."""
-    return False
