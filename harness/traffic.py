@@ -51,6 +51,7 @@ def announce(lab: Lab, step: Step) -> None:
             time.sleep(max(0.0, due - time.monotonic()))  # the period is the message
             sock.sendto(beacon(int(number), int(port), address or "0.0.0.0"), target)
     proven = watching.rest(lab)
+    watching.catch_up(lab)
     told = _repeated(lab, begun, target[1])
     told = told & lab.registered if lab.registered else told
     lab.measure(str(args.get("label", "announce")), repeated_to=len(told), proven=proven)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from canet.harness import frames, probing, sockets
+from canet.harness.barrier import ETHERTYPE
 from canet.harness.crew import spawn
 from canet.harness.idle import activity
 from canet.harness.observation import ClientTry
@@ -28,6 +29,7 @@ from canet.server.protocol.commands import Command
 if TYPE_CHECKING:
     from canet.harness.lab import Lab
 
+_SENTINEL = ETHERTYPE.to_bytes(2, "big")
 PATIENCE = 5.0
 """Seconds that a step ``await`` waits where it does not say."""
 TICK = 0.02
@@ -99,8 +101,12 @@ def wait(lab: Lab, step: Step) -> None:
     """Wait until something has happened to a client since the last step that did something.
 
     ``event`` is ``connected``, ``disconnected`` or ``value`` of all its PVs (or of ``pv``), or ``search``, ``echo``: it
-    has sent one; ``registered``: a repeater has confirmed it; ``says``: its output matches ``text``. The wait ends after ``seconds``, or when the client has
-    searched ``searches`` times in vain: then it did not happen, and that it could have is proven.
+    has sent one; ``registered``: a repeater has confirmed it; ``says``: its output matches ``text``. The first ``skip``
+    seconds do not count. The wait ends after ``seconds``, or when the client has searched ``searches`` times in vain:
+    then it did not happen, and that it could have is proven.
+
+    Measures ``happens``; ``within`` and ``after``: seconds since the step before has ended; ``searches``; ``circuits``
+    that the client's host has opened since the client started, and ``new_circuits`` since the step before began.
     """
     watch, args = lab.watches[str(step.target)], step.args
     what, since = str(args.get("event", "connected")), lab.acted[0] + float(_number(args, "skip", 0.0))
@@ -134,6 +140,7 @@ def wait(lab: Lab, step: Step) -> None:
         return when is not None or watch.process.poll() is not None or bool(enough and len(searched()) >= enough)
 
     lab.outputs.wait(look, limit, TICK)
+    catch_up(lab)
     look()
     after = None if when is None else max(0.0, when - lab.acted[1])
     label = str(args.get("label", watch.client.name))
@@ -185,6 +192,13 @@ def echo_times(lab: Lab, host: str, since: float) -> list[float]:
             if any(command == Command.ECHO for command, *_ in frames.messages(headers.payload)):
                 found.append(each.time)
     return found
+
+
+def catch_up(lab: Lab) -> None:
+    """Let the capture take in all that was sent until now: a sentinel that was sent later is in it."""
+    known = len(lab.capture)
+    lab.barrier.wait()
+    lab.capture.wait_for(lambda frame: frame.data[12:14] == _SENTINEL, timeout=0.2, since=known)
 
 
 def own_port(lab: Lab, name: str) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from canet.server.core.config import Config
 from canet.server.core.names import Directory
 from canet.server.core.pv import PV, STORED, Refused
 from canet.server.core.server import Server
-from canet.server.io.driver import Driver
+from canet.server.io.driver import Addresses, Driver
 from canet.server.io.seam import Backend
 from canet.server.protocol import eca
 from canet.server.protocol.commands import Command
@@ -249,11 +249,12 @@ class Write:
         self.done.set()
 
 
-def serve(config: Mapping[str, Any]) -> int:
+def serve(config: Mapping[str, Any], say: Callable[[Addresses], object] | None = None) -> int:
     """Run a gateway until SIGTERM or SIGINT.
 
     Args:
         config: as :func:`canet.server.process.serve`; ``pvs`` are its own PVs; ``search_on_create``.
+        say: told the addresses when it serves.
 
     Returns:
         The exit code, as there.
@@ -265,4 +266,4 @@ def serve(config: Mapping[str, Any]) -> int:
         gateway.server = Server(gateway, config=settings)
         return gateway.server, gateway
 
-    return run(config, make)
+    return run(config, make, say)

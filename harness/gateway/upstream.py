@@ -63,8 +63,7 @@ class Search:
 
     def close(self) -> None:
         """Stop searching."""
-        self._backend.closing(self.socket)
-        self.socket.close()
+        self._backend.close(self.socket)
 
     async def _send(self) -> None:
         while self.socket.fileno() >= 0:
@@ -173,8 +172,7 @@ class Line:
         """Close without telling anybody."""
         if not self._gone:
             self._gone = True
-            self._backend.closing(self._socket)
-            self._socket.close()
+            self._backend.close(self._socket)
 
     def _push(self) -> None:
         try:
