@@ -135,7 +135,11 @@ def _who(verdict: str, members: list[tuple[Client, str, Reach]]) -> str:
 
 
 def _evidence(reach: Reach) -> tuple[str, ...]:
-    return () if reach.why is None else tuple(str(each) for each in reasons(reach.why)[-3:])
+    """Return the reasons that decided: the choice of a socket where it is luck, else the last ones."""
+    told = reasons(reach.why)
+    if reach.verdict == "luck":
+        told = tuple(each for each in told if each.rule.startswith("socket-")) or told
+    return tuple(str(each) for each in told[-3:])
 
 
 def _some(names: list[str]) -> str:

@@ -77,7 +77,7 @@ def _one(scenario: Scenario, subject: str | None, client: str | None, pv: str | 
     typer.echo(f"{scenario.key} with {who}")
     _show(scenario, found)
     if run:
-        _reproduce(scenario, who, client)
+        _reproduce(scenario, who, client, pv)
     return not found.healthy
 
 
@@ -106,15 +106,21 @@ def _show(scenario: Scenario, found: Diagnosis) -> None:
         typer.echo(f"  or else  {other}")
 
 
-def _reproduce(scenario: Scenario, subject: str, client: str | None) -> None:
-    from dataclasses import replace
-
+def _reproduce(scenario: Scenario, subject: str, client: str | None, pv: str | None) -> None:
+    """Run the client in a lab, and tell what it read."""
+    from canet.harness.diagnose import narrowed
     from canet.harness.lab import run
+    from canet.harness.participants.recipe import missing, parts_of
     from canet.netns import enter
 
+    part = narrowed(scenario, client, pv)
+    needed = map(missing, parts_of(part.servers, part.clients, subject))
+    lacking = [sentence for sentence in needed if sentence is not None]
+    if lacking:
+        typer.echo(f"  not run   {lacking[0]}")
+        return
     enter()
-    clients = tuple(each for each in scenario.clients if client in (None, each.name, each.host))
-    seen = run(replace(scenario, clients=clients), subject)
+    seen = run(part, subject)
     for each in seen.clients:
         for number, attempt in enumerate(each.tries, 1):
             read = ", ".join(attempt.values) or "nothing"

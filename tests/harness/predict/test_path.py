@@ -159,3 +159,28 @@ def test_switch_port_that_eats_broadcasts(port: Port, rule: str) -> None:
 
     assert (found.received == Outcome("none")) == bool(rule)
     assert not rule or rule in {each.rule for each in found.reasons}
+
+
+def test_rule_with_a_chance_makes_it_luck() -> None:
+    """A rule that drops a share of packets leaves the rest to luck, and says so."""
+    lossy = pair(rules=(Rule(hook="input", proto="udp", dport=(5064, 5064), chance=0.2, verdict="drop"),))
+    found = told(lossy, "10.1.0.255")
+
+    assert str(found.received) == "some of ioc1"
+    assert found.replies == (0, 1)
+    assert "firewall-chance" in {each.rule for each in found.reasons}
+
+
+def test_later_fragments_match_no_port() -> None:
+    """A rule that opens a port lets the first fragment of a large search through and no other."""
+    opened = (Rule(hook="input", proto="udp", dport=(5064, 5064), verdict="accept"),)
+    topology = pair(rules=opened, policies=(("input", "drop"),))
+    small = topology.host("client")
+    narrow = replace(small, interfaces=(replace(small.interfaces[0], mtu=576),))
+    changed = lan(narrow, topology.host("ioc"))
+    names = tuple(f"a:long:name:of:a:pv:number:{n}" for n in range(20))
+    probe = Probe(name="p", host="client", to=IPv4Address("10.1.0.2"), pvs=names)
+    large = replace(probing(changed, "10.1.0.2"), probes=(probe,))
+
+    assert str(told(changed, "10.1.0.2").received) == "only ioc1"
+    assert predict(large).probe("p").received == Outcome("none")
