@@ -124,8 +124,8 @@ def _reproduce(scenario: Scenario, subject: str, client: str | None, pv: str | N
     for each in seen.clients:
         for number, attempt in enumerate(each.tries, 1):
             read = ", ".join(attempt.values) or "nothing"
-            missing = f"; missing {', '.join(attempt.missing)}" if attempt.missing else ""
-            typer.echo(f"  in a lab  {each.name}, try {number}: read {read}{missing}")
+            lost = f"; missing {', '.join(attempt.missing)}" if attempt.missing else ""
+            typer.echo(f"  in a lab  {each.name}, try {number}: read {read}{lost}")
 
 
 def _library() -> int:
