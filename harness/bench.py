@@ -2,6 +2,9 @@
 
 All run in a network namespace of their own, one at a time, over loopback, with the same load generator; ratios of one
 run on one machine mean something where figures from two do not. Memory is that of our server alone.
+
+EPICS Base gives its threads real-time priority where it may (as root), so on a busy machine the rates favour rsrv:
+then the table of processor time is the fair one, or a run under ``chrt --fifo``.
 """
 
 from __future__ import annotations
@@ -63,6 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         rates, costs = host.call(_measure_all, host, chosen, options.seconds, options.rounds)
         memory = {} if options.no_memory else host.call(_measure_memory, host)
     names = [each.name for each in chosen]
+    load, processors = os.getloadavg()[0], os.cpu_count() or 1
+    if load > processors + 1:
+        print(f"This machine is busy (load {load:.0f} on {processors} processors): trust processor time, not rates.\n")
     print(_table(names, rates))
     print(
         "\nProcessor time of the server for one operation (µs; ms for an array): what a busy machine does not distort"
