@@ -16,7 +16,6 @@ from canet.netns.topology import Address, Hook, Host, Impairment, Interface, Por
 
 FILTERS: tuple[Hook, ...] = ("input", "forward", "output")
 HOOKS: tuple[Hook, ...] = ("input", "input", "output", "forward", "prerouting", "postrouting")
-CUTS = True
 GROUP = "239.5.0.64"
 NOBODY = 77
 """Host part of addresses that nobody has."""
@@ -97,9 +96,7 @@ class _Maker:
             up=not self.chance(0.04),
             mtu=dice.choice((1500,) * 8 + (1000, 1400)),
             port=self.port(),
-            impairments=(Impairment(direction=dice.choice(("in", "out")), cut=True),)
-            if CUTS and self.chance(0.02)
-            else (),
+            impairments=(Impairment(direction=dice.choice(("in", "out")), cut=True),) if self.chance(0.02) else (),
         )
 
     def address(self, text: str) -> Address:
