@@ -19,7 +19,7 @@ def running() -> Iterator[Live]:
 
 
 @pytest.mark.parametrize(
-    ("work", "measure"), [(work, measure) for work, measure, *_ in MEASURES], ids=lambda it: str(it)[:30]
+    ("work", "measure"), [(work, measure) for work, measure, *_ in MEASURES], ids=[work for work, *_ in MEASURES]
 )
 def test_each_measure_gives_a_rate(running: Live, work: str, measure: Measure) -> None:
     """The load is understood, and all replies are counted."""
