@@ -82,29 +82,30 @@ class Responder:
         """Ids of the client for names that are served here: the only thing in which their replies differ."""
         others: list[bytes] = []
         sequence: int | None = None
-        unpack, get, add = _ITEM.unpack_from, answers.get, own.append
-        searches = 0
+        unpack, get, add, unknown = _ITEM.unpack_from, answers.get, own.append, _UNKNOWN
+        unserved = 0
         while position <= last:
             command, size, cid = unpack(data, position)
             stop = position + 16 + size
             if stop > end:
                 break
             if command == 6:
-                searches += 1
                 raw = data[position + 16 : stop]
-                reply = get(raw, _UNKNOWN)
-                if reply is _UNKNOWN:
+                reply = get(raw, unknown)
+                if reply is unknown:
                     reply = self._look_up(raw)
                 if reply is here:
                     add(cid)
-                elif reply is not None:
+                elif reply is None:
+                    unserved += 1
+                else:
                     others.append(reply + cid + _TAIL)
             elif command == 0:
                 _, _, numbered, _, number, _ = _VERSION.unpack_from(data, position)
                 # The client numbers its datagrams (4.11); the reply repeats the number (cas_send_dg_msg).
                 sequence = number if numbered == 1 else sequence
             position = stop
-        self.searches += searches
+        self.searches += unserved + len(own) + len(others)
         self.found += len(own) + len(others)
         if not own and not others:
             return []
