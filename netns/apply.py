@@ -38,7 +38,7 @@ from canet.netns.syscalls import CLONE_NEWNET, setns
 _SIOCETHTOOL: Final = 0x8946
 _ETHTOOL_STXCSUM: Final = 0x17
 _RTMGRP_LINK: Final = 1
-_Reader = Callable[[Any], tuple[int, bool]]
+_Test = Callable[[Any], bool]
 
 
 class Realm:
@@ -178,9 +178,10 @@ class Realm:
         """Return when all these interfaces of a namespace have a carrier and may send; else as above."""
         self._await(name, rtnetlink.links_request(), rtnetlink.link_is_up, links, deadline)
 
-    def _await(self, name: str, request: Message, read: _Reader, wanted: Mapping[int, str], deadline: float) -> None:
+    def _await(self, name: str, request: Message, ready: _Test, wanted: Mapping[int, str], deadline: float) -> None:
         channel = self.route(name)
-        if not _unready(channel.dump(request), read, wanted):
+        missing = _unready(channel.dump(request), ready, wanted)
+        if not missing:
             return
         self.enter(name)
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0) as monitor:
@@ -188,9 +189,10 @@ class Realm:
             monitor.setblocking(False)
             poll = select.poll()
             poll.register(monitor, select.POLLIN)
-            while missing := _unready(channel.dump(request), read, wanted):
+            while missing := _unready(channel.dump(request), ready, missing):
                 if time.monotonic() > deadline:
-                    raise NetworkError(f"{', '.join(missing)}: no frames are carried yet; is the machine very busy?")
+                    words = ", ".join(missing.values())
+                    raise NetworkError(f"{words}: no frames are carried yet; is the machine very busy?")
                 poll.poll(5)
                 _drain(monitor)
 
@@ -205,9 +207,10 @@ def _drain(monitor: socket.socket) -> None:
         return  # ENOBUFS: messages were lost, the next dump tells
 
 
-def _unready(answers: Sequence[Any], read: _Reader, wanted: Mapping[int, str]) -> list[str]:
-    ready = {index for index, is_ready in map(read, answers) if is_ready}
-    return [words for index, words in wanted.items() if index not in ready]
+def _unready(answers: Sequence[Any], ready: _Test, wanted: Mapping[int, str]) -> dict[int, str]:
+    """Return those of ``wanted`` that are not ready; only they are looked at, as that costs most of a dump."""
+    found = {answer["index"] for answer in answers if answer["index"] in wanted and ready(answer)}
+    return {index: words for index, words in wanted.items() if index not in found}
 
 
 _MESSAGES: Final = (MakeBridge, MakeCable, MakeMacvlan, SetLink, SetPort, AddAddress, AddRoute)

@@ -223,18 +223,17 @@ def routes_request() -> Message:
     return Message("RTM_GETROUTE", "read the routes", {"family": socket.AF_INET})
 
 
-def port_is_forwarding(answer: Any) -> tuple[int, bool]:
-    """Read one answer to :func:`port_states_request`: index, and whether it carries frames."""
-    index: int = answer["index"]
+def port_is_forwarding(answer: Any) -> bool:
+    """Read one answer to :func:`port_states_request`: whether the port carries frames."""
     if answer.get_attr("IFLA_OPERSTATE") != "UP":
-        return index, False
+        return False
     port = answer.get_attr("IFLA_PROTINFO")
-    return index, port is not None and port.get_attr("IFLA_BRPORT_STATE") == BR_STATE_FORWARDING
+    return port is not None and port.get_attr("IFLA_BRPORT_STATE") == BR_STATE_FORWARDING
 
 
-def link_is_up(answer: Any) -> tuple[int, bool]:
-    """Read one answer to :func:`links_request`: index, and whether it is up, has a carrier and may send.
+def link_is_up(answer: Any) -> bool:
+    """Read one answer to :func:`links_request`: whether the interface is up, has a carrier and may send.
 
     A new interface is ``UNKNOWN`` until the kernel has noticed its carrier, and sends nothing before.
     """
-    return answer["index"], bool(answer["flags"] & IFF_UP) and answer.get_attr("IFLA_OPERSTATE") == "UP"
+    return bool(answer["flags"] & IFF_UP) and answer.get_attr("IFLA_OPERSTATE") == "UP"
