@@ -301,8 +301,11 @@ class Volley:
         return False
 
     def _take(self, listener: int, data: bytes, stamp: float, address: str) -> None:
-        """Give each search reply to the datagram that it answers; one reply datagram may answer several."""
-        found: dict[int, tuple[str, list[str]]] = {}
+        """Give each search reply to the datagram that it answers; one reply datagram may answer several.
+
+        A name server's datagram may announce several servers: each counts as a reply of its own.
+        """
+        found: dict[tuple[int, str], list[str]] = {}
         for command, port, _count, where, cid, _body in frames.messages(data):
             if command != frames.SEARCH:
                 continue
@@ -311,8 +314,8 @@ class Volley:
                 continue
             host = IPv4Address(where)
             told = address.rsplit(":", 1)[0] if host == LIMITED or not int(host) else str(host)
-            found.setdefault(place, (f"{told}:{port}", []))[1].append(name)
-        for place, (announced, pvs) in found.items():
+            found.setdefault((place, f"{told}:{port}"), []).append(name)
+        for (place, announced), pvs in found.items():
             reply = Reply(time=stamp, server=None, address=address, announced=announced, pvs=tuple(pvs), size=len(data))
             self._sent[place].replies.append(reply)
 

@@ -13,7 +13,7 @@ from canet.scenarios.model import Step
 if TYPE_CHECKING:
     from canet.harness.lab import Lab
 
-_LASTING = frozenset({sockets.LISTENING, 0x01, 0x06})
+_LASTING = frozenset({sockets.LISTENING, sockets.ESTABLISHED, 0x06})
 """LISTEN, ESTABLISHED and TIME_WAIT of ``tcp_states.h``: nothing is repeated in these states."""
 PAGE = os.sysconf("SC_PAGE_SIZE")
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+ESTABLISHED = 0x01
 LISTENING = 0x0A
-"""TCP_LISTEN of ``include/net/tcp_states.h``."""
+"""TCP_ESTABLISHED and TCP_LISTEN of ``include/net/tcp_states.h``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class Socket:
     inode: int
     drops: int
     """UDP only: datagrams lost because the queue was full."""
+    unsent: int = 0
+    """Bytes that wait to be sent, or to be acknowledged."""
 
     @property
     def name(self) -> str:
@@ -63,6 +66,7 @@ def parse(proto: Literal["udp", "tcp"], text: str) -> Iterator[Socket]:
             port=int(port, 16),
             state=int(fields[3], 16),
             queued=int(fields[4].split(":")[1], 16),
+            unsent=int(fields[4].split(":")[0], 16),
             inode=int(fields[9]),
             drops=int(fields[12]) if proto == "udp" and len(fields) > 12 else 0,
         )
