@@ -6,12 +6,13 @@ with NOT_FOUND if the client asked for that.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from struct import Struct
 from typing import TYPE_CHECKING
 
 from canet.server.protocol.commands import DO_REPLY, MINOR_VERSION, Command
 from canet.server.protocol.convert import decode_text
-from canet.server.protocol.message import HEADER, Message, header, read_datagram
+from canet.server.protocol.message import HEADER, HEADER_SIZE, Message, header, read_datagram
 
 if TYPE_CHECKING:
     from canet.server.core.circuit import Circuit
@@ -24,7 +25,8 @@ HERE = 0xFFFFFFFF
 
 _ITEM = Struct(">HH8x4s")
 """Command, payload size and the client's id of a search."""
-_VERSION = Struct(">HHHHII")
+_FIRST = Struct(">IHHIII")
+"""VERSION, its first four bytes in one, and the first four bytes of the message that follows."""
 _REPLY = Struct(">HHHHI")
 _REPLY_SIZE = 24
 _TAIL = MINOR_VERSION.to_bytes(2) + bytes(6)
@@ -37,6 +39,16 @@ REMEMBERED = 8192
 """Names whose answer is remembered, as they came: clients search for the same names again and again."""
 _LONGEST = 128
 """Bytes of a name that is remembered."""
+
+
+_ALIKE = {
+    Command.SEARCH << 16 | size: Struct(f">12x4s{size}s")  # the client's id, the name
+    for size in range(8, _LONGEST + 1, 8)
+}
+"""First four bytes of a search (command, payload size) → form of the search."""
+
+Asked = Iterable[tuple[bytes, bytes]]
+"""The client's id, and the name as it came, of each search."""
 
 
 class Responder:
@@ -76,35 +88,22 @@ class Responder:
         if self._generation != self.names.generation:
             answers.clear()
             self._generation = self.names.generation
-        position, end = 0, len(data)
-        last = end - 16
         own: list[bytes] = []
         """Ids of the client for names that are served here: the only thing in which their replies differ."""
         others: list[bytes] = []
-        sequence: int | None = None
-        unpack, get, add, unknown = _ITEM.unpack_from, answers.get, own.append, _UNKNOWN
+        get, add, unknown = answers.get, own.append, _UNKNOWN
         unserved = 0
-        while position <= last:
-            command, size, cid = unpack(data, position)
-            stop = position + 16 + size
-            if stop > end:
-                break
-            if command == 6:
-                raw = data[position + 16 : stop]
-                reply = get(raw, unknown)
-                if reply is unknown:
-                    reply = self._look_up(raw)
-                if reply is here:
-                    add(cid)
-                elif reply is None:
-                    unserved += 1
-                else:
-                    others.append(reply + cid + _TAIL)
-            elif command == 0:
-                _, _, numbered, _, number, _ = _VERSION.unpack_from(data, position)
-                # The client numbers its datagrams (4.11); the reply repeats the number (cas_send_dg_msg).
-                sequence = number if numbered == 1 else sequence
-            position = stop
+        asked, sequence = read_searches(data)
+        for cid, raw in asked:
+            reply = get(raw, unknown)
+            if reply is unknown:
+                reply = self._look_up(raw)
+            if reply is here:
+                add(cid)
+            elif reply is None:
+                unserved += 1
+            else:
+                others.append(reply + cid + _TAIL)
         self.searches += unserved + len(own) + len(others)
         self.found += len(own) + len(others)
         if not own and not others:
@@ -128,6 +127,50 @@ class Responder:
                 self._answers.clear()
             self._answers[raw] = reply
         return reply
+
+
+def read_searches(data: bytes) -> tuple[Asked, int | None]:
+    """Return the searches in a datagram, and the datagram's number if the client numbers them (4.11).
+
+    The usual datagram, a VERSION and searches for names of one length, is taken apart in one go; all others message
+    by message, with the same result.
+    """
+    if len(data) < _FIRST.size:
+        return _read_each(data)
+    version, numbered, _, number, _, first = _FIRST.unpack_from(data)
+    form = _ALIKE.get(first)
+    if version or form is None:
+        return _read_each(data)
+    step = form.size
+    many, rest = divmod(len(data) - HEADER_SIZE, step)
+    if rest:
+        return _read_each(data)
+    for each in range(HEADER_SIZE, HEADER_SIZE + 4):
+        if data[each::step].count(data[each]) != many:
+            return _read_each(data)
+    return form.iter_unpack(memoryview(data)[HEADER_SIZE:]), number if numbered == 1 else None
+
+
+def _read_each(data: bytes) -> tuple[list[tuple[bytes, bytes]], int | None]:
+    """Do as :func:`read_searches` with any datagram; what is cut off or comes after that is no search."""
+    found: list[tuple[bytes, bytes]] = []
+    sequence: int | None = None
+    position, end = 0, len(data)
+    last = end - HEADER_SIZE
+    add, unpack = found.append, _ITEM.unpack_from
+    while position <= last:
+        command, size, cid = unpack(data, position)
+        start = position + 16
+        position = start + size
+        if position > end:
+            break
+        if command == 6:
+            add((cid, data[start:position]))
+        elif command == 0:
+            _, _, numbered, _, number, _ = HEADER.unpack_from(data, start - HEADER_SIZE)
+            # The reply repeats the number (cas_send_dg_msg).
+            sequence = number if numbered == 1 else sequence
+    return found, sequence
 
 
 def searched_names(data: bytes) -> list[str]:

@@ -210,6 +210,9 @@ class Driver:
         name = "{}:{}".format(*sock.getsockname())
 
         def readable() -> bool:
+            # First all that wait are read, then all are answered: the queue is short and overflows less easily so, and
+            # whoever waits for several replies is woken once.
+            answers: list[tuple[tuple[str, int], list[bytes]]] = []
             for _ in range(_DATAGRAMS):
                 try:
                     size, sender = sock.recvfrom_into(buffer)
@@ -223,12 +226,16 @@ class Driver:
                 data = bytes(view[:size])
                 if trace is not None:
                     trace("{}:{}".format(*sender), name, data)
-                for reply in server.datagram(data, sender[0]):
-                    try:
+                replies = server.datagram(data, sender[0])
+                if replies:
+                    answers.append((sender, replies))
+            for sender, replies in answers:
+                try:
+                    for reply in replies:
                         sock.sendto(reply, sender)
-                    except OSError as error:
-                        # The address is not part of what is remembered: there may be any number of them.
-                        self._complain(f"cannot answer searches from {name}", error, f" (first to {sender[0]})")
+                except OSError as error:
+                    # The address is not part of what is remembered: there may be any number of them.
+                    self._complain(f"cannot answer searches from {name}", error, f" (first to {sender[0]})")
             return True
 
         await self.backend.watch(sock, readable)

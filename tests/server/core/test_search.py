@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from canet.server.core.config import Config
 from canet.server.core.names import Directory
 from canet.server.core.pv import PV
-from canet.server.core.search import HERE, MAX_DATAGRAM, searched_names
+from canet.server.core.search import HERE, MAX_DATAGRAM, read_searches, searched_names
 from canet.server.core.server import Server
 from canet.server.protocol.commands import DO_REPLY, DONT_REPLY, Command
 from canet.server.protocol.message import Message, read_datagram
@@ -134,3 +134,39 @@ def test_any_datagram_is_survived(data: bytes, valid_head: bool) -> None:
 
     assert bool(replies) or not valid_head
     searched_names(data)
+
+
+NAMES = st.lists(st.sampled_from(["x", "y.VAL", "none", "longer:name", "longer:name.EGU", "n" * 200, ""]), max_size=60)
+ALIKE = st.tuples(st.sampled_from(["x", "longer:name"]), st.integers(0, 60)).map(lambda each: [each[0]] * each[1])
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    ALIKE | NAMES,
+    st.sampled_from([b"", b"\0" * 8, b"\0\6\0\x08" * 6]),
+    st.none() | st.tuples(st.integers(0, 150), st.binary(max_size=4)),
+)
+def test_names_of_one_length_are_read_like_any_other(
+    names: list[str], rest: bytes, damage: tuple[int, bytes] | None
+) -> None:
+    """What is taken apart in one go gives what the messages one by one give, damaged or not."""
+    data = datagram(*(search(name, cid) for cid, name in enumerate(names))) + rest
+    if damage is not None:
+        at, instead = damage
+        data = data[:at] + instead + data[at + len(instead) :]
+    expected = []
+    number = None
+    position = 0
+    while position + 16 <= len(data):
+        message = data[position : position + 16]
+        position += 16 + int.from_bytes(message[2:4])
+        if position > len(data):
+            break
+        if message[:2] == b"\0\6":
+            expected.append((message[12:], data[position - int.from_bytes(message[2:4]) : position]))
+        elif message[:2] == b"\0\0" and message[4:6] == b"\0\1":
+            number = int.from_bytes(message[8:12])
+
+    asked, sequence = read_searches(data)
+
+    assert (list(asked), sequence) == (expected, number)
