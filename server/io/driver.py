@@ -230,12 +230,12 @@ class Driver:
                 if replies:
                     answers.append((sender, replies))
             for sender, replies in answers:
-                try:
-                    for reply in replies:
+                for reply in replies:
+                    try:
                         sock.sendto(reply, sender)
-                except OSError as error:
-                    # The address is not part of what is remembered: there may be any number of them.
-                    self._complain(f"cannot answer searches from {name}", error, f" (first to {sender[0]})")
+                    except OSError as error:
+                        # The address is not part of what is remembered: there may be any number of them.
+                        self._complain(f"cannot answer searches from {name}", error, f" (first to {sender[0]})")
             return True
 
         await self.backend.watch(sock, readable)
