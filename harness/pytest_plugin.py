@@ -2,8 +2,8 @@
 
 Installed with the package (entry point ``pytest11``). It imports next to nothing until a test needs a lab.
 
-* ``lab`` builds a network (:class:`canet.harness.workbench.Workbench`), ``ioc`` starts any server in it, ``ca_probe``
-  searches and collects the answers;
+* ``lab`` builds a network (:class:`canet.harness.lab.workbench.Workbench`), ``ioc`` starts any server in it,
+  ``ca_probe`` searches and collects the answers;
 * files that are called ``*.canet.toml`` are scenarios, each variant with each implementation a test of its own;
 * ``@pytest.mark.canet_needs("rsrv", "root")`` skips a test with the sentence that says how to get what is missing.
 
@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from canet.harness.cases import Case
-    from canet.harness.run import Result
-    from canet.harness.workbench import Ioc, Seen, Workbench
+    from canet.harness.lab.cases import Case
+    from canet.harness.lab.run import Result
+    from canet.harness.lab.workbench import Ioc, Seen, Workbench
 
 SUFFIX = ".canet.toml"
 SKIPPED_FOLDERS = frozenset({"node_modules", "site-packages", "__pycache__", "build", "dist"})
@@ -83,7 +83,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose needs are not met."""
     needs = [str(part) for mark in item.iter_markers("canet_needs") for part in mark.args]
     if needs:
-        from canet.harness.cases import need
+        from canet.harness.lab.cases import need
 
         for part in needs:
             sentence = need(part)
@@ -141,7 +141,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Workbench]:
     ``lab.segment("lan", "client", "ioc")`` makes two hosts on a segment; ``ioc`` and ``ca_probe`` do the rest.
     """
     _need_namespaces(request.config)
-    from canet.harness.workbench import Workbench
+    from canet.harness.lab.workbench import Workbench
 
     bench = Workbench((request.config.getoption("--canet-backend") or ["asyncio"])[0])
     yield bench
@@ -169,7 +169,7 @@ def ca_probe(lab: Workbench) -> Callable[..., Seen]:
 def _save(request: pytest.FixtureRequest, bench: Workbench) -> None:
     folder = request.config.getoption("--canet-pcap")
     if folder is not None:
-        from canet.harness import pcapng
+        from canet.harness.wire import pcapng
 
         folder.mkdir(parents=True, exist_ok=True)
         pcapng.write(folder / f"{_file_name(request.node.nodeid)}.pcapng", bench.observe().frames, bench.topology)
@@ -240,7 +240,7 @@ class ScenarioFile(pytest.File):
         Raises:
             CollectError: the file has a mistake; with the sentence that says which.
         """
-        from canet.harness import cases
+        from canet.harness.lab import cases
         from canet.scenarios.errors import ScenarioError
         from canet.scenarios.load import load
 
@@ -279,7 +279,7 @@ class CaseFailed(Exception):  # noqa: N818 - it is a verdict, not an error
     """A case does not hold; the text is its whole story."""
 
     def __init__(self, result: Result) -> None:
-        from canet.harness.showing import story
+        from canet.harness.report.showing import story
 
         super().__init__(story(result))
         self.result = result
@@ -292,7 +292,9 @@ def run_case(case: Case, config: pytest.Config) -> Result:
         CaseFailed: it does not hold.
     """
     _need_namespaces(config)
-    from canet.harness import pcapng, record, run
+    from canet.harness.lab import run
+    from canet.harness.report import record
+    from canet.harness.wire import pcapng
 
     result = run.run_case(case)
     name = record.directory_name(case.scenario.key, case.subject)

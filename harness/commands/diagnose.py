@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from canet.harness.diagnose import Diagnosis
+    from canet.harness.diagnosis.diagnose import Diagnosis
     from canet.scenarios.model import Scenario
 
 EPILOG = """\b
@@ -50,7 +50,7 @@ def diagnose_file(
 
 def _chosen(name: str, variants: list[str]) -> list[Scenario]:
     from canet.harness.commands.run import choose
-    from canet.harness.site import load_site
+    from canet.harness.site.site import load_site
 
     if name.endswith(".toml") and Path(name).is_file() and "[iocs" in Path(name).read_text(encoding="utf-8"):
         return [load_site(name).scenario]
@@ -58,9 +58,9 @@ def _chosen(name: str, variants: list[str]) -> list[Scenario]:
 
 
 def _one(scenario: Scenario, subject: str | None, client: str | None, pv: str | None, run: bool) -> bool:
-    from canet.harness.diagnose import diagnose
-    from canet.harness.diagnose_library import subject_of
-    from canet.harness.site import part, prefix_of
+    from canet.harness.diagnosis.diagnose import diagnose
+    from canet.harness.diagnosis.diagnose_library import subject_of
+    from canet.harness.site.site import part, prefix_of
 
     if pv is not None:
         known = sorted({each for server in scenario.servers for each in server.pvs}, key=len, reverse=True)
@@ -82,7 +82,7 @@ def _one(scenario: Scenario, subject: str | None, client: str | None, pv: str | 
 
 
 def _show(scenario: Scenario, found: Diagnosis) -> None:
-    from canet.harness.lint_changes import settings_changed
+    from canet.harness.site.lint_changes import settings_changed
 
     if found.healthy:
         typer.echo("  healthy: every client finds its PVs, and each from one server")
@@ -108,8 +108,8 @@ def _show(scenario: Scenario, found: Diagnosis) -> None:
 
 def _reproduce(scenario: Scenario, subject: str, client: str | None, pv: str | None) -> None:
     """Run the client in a lab, and tell what it read."""
-    from canet.harness.diagnose import narrowed
-    from canet.harness.lab import run
+    from canet.harness.diagnosis.diagnose import narrowed
+    from canet.harness.lab.lab import run
     from canet.harness.participants.recipe import missing, parts_of
     from canet.netns import enter
 
@@ -129,7 +129,7 @@ def _reproduce(scenario: Scenario, subject: str, client: str | None, pv: str | N
 
 
 def _library() -> int:
-    from canet.harness.diagnose_library import BEYOND, check
+    from canet.harness.diagnosis.diagnose_library import BEYOND, check
     from canet.scenarios.library import all_scenarios
 
     entries = check(all_scenarios())

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from canet.harness import progress
+from canet.harness.report import progress
 
 EPILOG = """\b
 Examples:
@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Say what works on this machine, what does not, and which setting to change."""
-    from canet.harness.health import findings
+    from canet.harness.lab.health import findings
 
     found = list(findings())
     able = all(each.works for each in found if each.needed)

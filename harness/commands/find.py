@@ -47,8 +47,8 @@ def find(
     from canet.netns import enter
 
     enter()  # before anything starts a thread, as numpy does
-    from canet.harness import finding
-    from canet.harness.lab import Lab
+    from canet.harness.lab import finding
+    from canet.harness.lab.lab import Lab
 
     try:
         for text in to or ():

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from canet.harness.commands.show import measures
-from canet.harness.differences import differences, happening
+from canet.harness.verdict.differences import differences, happening
 from canet.scenarios import library
 from canet.scenarios.errors import ScenarioError
 from canet.scenarios.model import Expectation, Outcome, Scenario

@@ -41,8 +41,8 @@ def lab(
     from canet.netns import enter
 
     enter()  # before anything starts a thread, as numpy does
-    from canet.harness.lab import Lab
-    from canet.harness.prompt import Prompt
+    from canet.harness.lab.lab import Lab
+    from canet.harness.lab.prompt import Prompt
 
     interactive = sys.stdin.isatty()
     with Lab(chosen, subject, start=not no_servers) as up:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from canet.harness.lint import Finding
+    from canet.harness.site.lint import Finding
 
 EPILOG = """\b
 Examples:
@@ -37,14 +37,14 @@ def lint_file(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Find what is wrong in a whole site that one file describes."""
-    from canet.harness.lint import lint
-    from canet.harness.site import load_site
+    from canet.harness.site.lint import lint
+    from canet.harness.site.site import load_site
 
     site = load_site(file)
     found = lint(site)
     tried: dict[int, str] = {}
     if verify:
-        from canet.harness.lint_verify import verify_in_lab
+        from canet.harness.site.lint_verify import verify_in_lab
         from canet.netns import enter
 
         enter()

@@ -36,10 +36,9 @@ def report(
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of the results and end.")] = False,
 ) -> None:
     """Make one HTML page from the results of runs."""
-    from canet.harness import record
     from canet.harness.report import github as annotate
     from canet.harness.report import junit as xml
-    from canet.harness.report import results
+    from canet.harness.report import record, results
 
     if schema:
         import json

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from canet.harness import cases, progress
+from canet.harness.lab import cases
+from canet.harness.report import progress
 from canet.scenarios import library
 from canet.scenarios.errors import MistakeError
 from canet.scenarios.load import load
 from canet.scenarios.model import Scenario
 
 if TYPE_CHECKING:
-    from canet.harness.run import Result
+    from canet.harness.lab.run import Result
 
 EPILOG = """\b
 Examples:
@@ -69,7 +70,8 @@ def run_scenarios(
     from canet.netns import enter
 
     enter()  # before anything starts a thread, as numpy does
-    from canet.harness import run, showing, terminal
+    from canet.harness.lab import run
+    from canet.harness.report import showing, terminal
 
     bar = progress.Progress(len(todo) * times)
 
@@ -158,7 +160,7 @@ def _setting(text: str) -> tuple[str, Any]:
 def _store(result: Result, out: Path | None) -> None:
     if out is None:
         return
-    from canet.harness.record import directory_name, save
+    from canet.harness.report.record import directory_name, save
 
     case = result.case
     place = out / directory_name(case.scenario.key, case.subject)
@@ -167,7 +169,8 @@ def _store(result: Result, out: Path | None) -> None:
 
 def _capture(results: Sequence[Result], path: Path) -> None:
     """Write one file; with several cases, each into a file of its own beside it."""
-    from canet.harness import pcapng, record
+    from canet.harness.report import record
+    from canet.harness.wire import pcapng
 
     seen = [(each.case, each.observation) for each in results if each.observation is not None]
     for case, observation in seen:

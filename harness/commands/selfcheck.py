@@ -30,8 +30,8 @@ def selfcheck(
     keep: Annotated[Path | None, typer.Option("--keep", help="Store differences here, as small as they get.")] = None,
 ) -> None:
     """Compare predictions with this kernel in random networks."""
-    from canet.harness import selfcheck as check
     from canet.harness.predict.rules import RULES
+    from canet.harness.proof import selfcheck as check
     from canet.netns import enter
 
     enter()

@@ -39,7 +39,7 @@ def shell(
     from canet.netns import enter
 
     enter()  # before anything starts a thread, as numpy does
-    from canet.harness.lab import Lab
+    from canet.harness.lab.lab import Lab
 
     with Lab(chosen, subject) as up:
         env = {key: os.environ[key] for key in ("TERM", "COLORTERM") if key in os.environ}

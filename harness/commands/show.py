@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from canet.harness import drawing
-from canet.harness.differences import differences, happening
+from canet.harness.report import drawing
+from canet.harness.verdict.differences import differences, happening
 from canet.scenarios import library
 from canet.scenarios.model import Expectation, Scenario
 

@@ -30,7 +30,7 @@ def snapshot(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write here; else to standard output.")] = None,
 ) -> None:
     """Read this machine's network and servers into a scenario file; nothing is sent."""
-    from canet.harness import snapshot as shot
+    from canet.harness.site import snapshot as shot
 
     document = shot.merge([shot.read(each) for each in merge]) if merge else shot.take(name)
     text = shot.to_toml(document)

@@ -7,7 +7,7 @@ each message and direction), :mod:`.layer` (datagrams, ports, build, dissect).
 
 scapy is GPL-2.0-only and takes half a second to import: it is imported in this folder and nowhere else, and this
 folder is imported only where packets are built or put into words. scapy's process-wide caches (interfaces, routes,
-ARP) are never asked: every address is given, and raw sockets carry (:mod:`canet.harness.inject`).
+ARP) are never asked: every address is given, and raw sockets carry (:mod:`canet.harness.wire.inject`).
 """
 
 from canet.harness.packets.layer import CA, dissect, message_class, search_payload, udp_frame, words

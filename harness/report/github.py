@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from canet.harness.observation import Verdict
-from canet.harness.record import case_id
 from canet.harness.report.junit import check_text
+from canet.harness.report.record import case_id
 
 
 def commands(verdicts: Iterable[Verdict], sources: Mapping[str, str] | None = None) -> Iterator[str]:

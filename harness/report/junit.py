@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from canet.harness.observation import Check, Verdict
-from canet.harness.record import case_id
+from canet.harness.report.record import case_id
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot hold, not even escaped; programs print them."""

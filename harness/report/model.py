@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from canet.harness.observation import Check
 from canet.harness.predict.prediction import ClientPrediction, Prediction, ProbePrediction
 from canet.harness.predict.trace import Reason
-from canet.harness.record import Record
+from canet.harness.report.record import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ class Foretold:
 
 def foretell(run: Record) -> Foretold:
     """Predict the case of a run and compare; never raises, a report must not fail because of its model."""
-    from canet.harness.agreement import comparable, compare
     from canet.harness.predict import predict
+    from canet.harness.proof.agreement import comparable, compare
 
     try:
         prediction = predict(run.scenario, run.verdict.subject)

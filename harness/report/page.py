@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import canet
-from canet.harness import chart_svg, drawing_svg, record
-from canet.harness.conversation import conversation
 from canet.harness.observation import Observation, ProbeSeen
-from canet.harness.record import Record
+from canet.harness.report import chart_svg, drawing_svg, record
 from canet.harness.report.model import foretell
+from canet.harness.report.record import Record
+from canet.harness.wire.conversation import conversation
 from canet.scenarios.model import Scenario
 
 OUTCOMES: Final = ("holds", "fails", "error", "skipped")
@@ -78,7 +78,7 @@ def page(records: Iterable[Record], base: Path | None = None, now: datetime | No
     """Return the page.
 
     Args:
-        records: The runs (:func:`canet.harness.record.load`).
+        records: The runs (:func:`canet.harness.report.record.load`).
         base: The folder that the page will stand in; links to captures and logs are relative to it.
         now: When the page is made.
     """

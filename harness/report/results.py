@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from canet.harness.observation import Verdict
-from canet.harness.record import case_id, encode
+from canet.harness.report.record import case_id, encode
 
 
 def plain(verdict: Verdict) -> dict[str, Any]:

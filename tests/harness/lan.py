@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
-from canet.harness import frames
+from canet.harness.wire import frames
 from canet.netns import Network, enter
 from canet.netns.topology import Address, Host, Interface, Route, Segment, Topology
 

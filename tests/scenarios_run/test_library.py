@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from canet.harness.cases import Case
+from canet.harness.lab.cases import Case
 from canet.harness.participants.recipe import BACKENDS
 from canet.harness.pytest_plugin import CaseFailed, run_case
 from canet.scenarios.library import all_scenarios

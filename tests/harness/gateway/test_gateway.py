@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from canet.harness.client.blocking import ClientError, Connection
-from canet.harness.lab import Lab
+from canet.harness.lab.lab import Lab
 from canet.netns.topology import Address, Host, Interface, Segment, Topology
 from canet.scenarios.model import Probe, Scenario, Server
 from canet.server.protocol.dbr import Native
@@ -92,7 +92,7 @@ def test_one_circuit_serves_all_clients(up: Lab) -> None:
     for each in opened:
         assert each.read(each.channel("ioc:value")) == 1.5
         each.close()
-    from canet.harness.watching import circuits
+    from canet.harness.lab.watching import circuits
 
     assert circuits(up, "gateway", 0.0) == 1
 

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from canet.harness.lab import Lab
+from canet.harness.lab.lab import Lab
 from canet.scenarios.model import Client, Probe, Scenario, Server
 from tests.harness.gateway.test_gateway import TOPOLOGY
 from tests.harness.places import need_namespaces

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from canet.harness.predict.cases import from_json, smaller, to_json
 from canet.harness.predict.compare import differences, predict_case
 from canet.harness.predict.generate import generate
-from canet.harness.selfcheck import network_rules
+from canet.harness.proof.selfcheck import network_rules
 from canet.netns.check import check
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from canet.harness import selfcheck
-from canet.harness.selfcheck import check, check_case, kept
+from canet.harness.proof import selfcheck
+from canet.harness.proof.selfcheck import check, check_case, kept
 from canet.netns import enter
 
 CASES = dict(kept(Path(__file__).parent / "cases"))

@@ -1,0 +1,1 @@
+"""How fast servers and labs are, as ratios from one run."""

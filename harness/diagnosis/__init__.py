@@ -1,0 +1,1 @@
+"""Why a PV is not found: by cause, proven in the model."""

@@ -1,0 +1,1 @@
+"""From a scenario to an observation: the lab, its participants, its steps."""

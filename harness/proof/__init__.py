@@ -1,0 +1,1 @@
+"""The model against the kernel: in each run, and in random networks."""

@@ -1,0 +1,1 @@
+"""Expectations and prediction against the observation, in words."""

@@ -1,0 +1,60 @@
+"""The self-check: what it counts, how it shrinks, what it keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from canet.harness.predict.cases import Case
+from canet.harness.predict.generate import generate
+from canet.harness.proof import selfcheck
+from canet.netns import enter
+
+
+def test_cases_are_counted_and_agree() -> None:
+    """A few cases are compared, and their rules are told."""
+    enter()
+    outcome = selfcheck.run(6, 123, jobs=1)
+
+    assert outcome.cases == 6
+    assert outcome.differences == []
+    assert outcome.rules
+
+
+def test_shrinking_leaves_what_matters() -> None:
+    """A difference that hangs on one shot is shrunk to it."""
+    case = generate(11)
+    wanted = case.shots[3]
+
+    def differs(part: Case) -> list[str]:
+        return ["yes"] if wanted in part.shots else []
+
+    small = selfcheck.shrink(case, differs)
+    assert small.shots == (wanted,)
+    assert small.sockets == ()
+
+
+def test_differences_are_kept_as_cases(tmp_path: Path) -> None:
+    """What is kept is read back."""
+    case = generate(12)
+    selfcheck.keep(selfcheck.Difference(12, case, ["x"]), tmp_path)
+
+    assert selfcheck.kept(tmp_path) == [("seed_12", case)]
+
+
+def test_outcomes_add_up() -> None:
+    """Batches are summed."""
+    one, other = (
+        selfcheck.Outcome(cases=2, shots=3, unbuildable={"x": 1}),
+        selfcheck.Outcome(cases=1, unbuildable={"x": 1}),
+    )
+    one.add(other)
+
+    assert (one.cases, one.compared, one.unbuildable) == (3, 1, {"x": 2})
+
+
+def test_network_rules_leave_channel_access_out() -> None:
+    """Coverage is about networks."""
+    rules = selfcheck.network_rules()
+
+    assert "rp-filter-strict" in rules
+    assert "list-explicit" not in rules
