@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 EPILOG = """\b
 Examples:
   canet guide > troubleshooting.md
-  canet run --all --json results.json && canet guide --run results.json --out docs/troubleshooting.md"""
+  canet run --all --json > results.json; canet guide --run results.json --out docs/troubleshooting.md"""
 
 Results = Mapping[str, Sequence[Mapping[str, Any]]]
 """Key of a variant → its verdicts, one for each subject."""
