@@ -147,13 +147,13 @@ class Circuit:
         """Whether the driver may read on."""
         return self.outbox.size < FULL and self.jobs < MOST_JOBS and not self.closing
 
-    def deliver(self, update: tuple[bytes, bytes, bytes]) -> bool:
-        """Add the parts of an update, if updates may go out at once; return whether they may."""
+    def deliver(self, update: tuple[bytes, bytes, bytes], size: int) -> bool:
+        """Add the parts of an update, ``size`` bytes, if updates may go out at once; return whether they may."""
         outbox = self.outbox
         if self.waiting or self.events_off or (outbox.size >= CONGESTED and not self.server.relieve(self)):
             return False
         outbox.chunks += update
-        outbox.size += len(update[0]) + len(update[1]) + len(update[2])
+        outbox.size += size
         if not self.dirty:
             self._mark()
         return True

@@ -46,8 +46,8 @@ class Encodings:
         self.replies: dict[int, tuple[bytes, bytes]] = {}
         """First eight bytes of a READ_NOTIFY request → (first twelve bytes of its reply, payload)."""
 
-        self.updates: dict[tuple[int, int], tuple[bytes, bytes]] = {}
-        """(DBR type, count that was asked for) → first twelve bytes of an update, payload."""
+        self.updates: dict[tuple[int, int], tuple[bytes, bytes, int]] = {}
+        """(DBR type, count that was asked for) → first twelve bytes of an update, payload, size of the whole."""
 
     def clear(self) -> None:
         """Forget all: the value changed."""

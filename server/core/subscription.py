@@ -78,15 +78,15 @@ class Subscription:
         cache = self.pv.cache
         shared = cache.updates.get(self._key) if cache is not None else None
         if shared is not None and self.chain is None and self.channel.readable:
-            update: Parts = (shared[0], self._id, shared[1])
-        elif self.chain is None:
-            update = self._encoded()
+            head, payload, size = shared
+            update: Parts = (head, self._id, payload)
         else:
-            filtered = self._filtered(mask)
-            if filtered is None:
+            own = self._encoded() if self.chain is None else self._filtered(mask)
+            if own is None:
                 return
-            update = filtered
-        if self.queue is not None or not self.circuit.deliver(update):
+            update = own
+            size = len(own[0]) + len(own[1]) + len(own[2])
+        if self.queue is not None or not self.circuit.deliver(update, size):
             self._wait(update)
 
     def _encoded(self) -> Parts:
@@ -103,7 +103,7 @@ class Subscription:
         if len(head) > HEADER_SIZE:
             return head, b"", payload
         if pv.cache is not None and len(pv.cache.updates) < MOST_SHARED:
-            pv.cache.updates[self._key] = (head[:12], payload)
+            pv.cache.updates[self._key] = (head[:12], payload, HEADER_SIZE + len(payload))
         return head[:12], self._id, payload
 
     def _filtered(self, mask: int) -> Parts | None:
