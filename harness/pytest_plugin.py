@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from canet.harness.lab.cases import Case
     from canet.harness.lab.run import Result
     from canet.harness.lab.workbench import Ioc, Seen, Workbench
+    from canet.harness.observation import Verdict
 
 SUFFIX = ".canet.toml"
 SKIPPED_FOLDERS = frozenset({"node_modules", "site-packages", "__pycache__", "build", "dist"})
@@ -36,6 +37,8 @@ DEPTH = 5
 
 _unavailable: pytest.StashKey[str] = pytest.StashKey()
 _kept: list[Workbench] = []
+_unsteady: list[str] = []
+"""Cases of the running test that held only when they were repeated."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,6 +54,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--canet-keep", action="store_true", help="keep the lab of a failed test up, and print how to enter it"
+    )
+    group.addoption(
+        "--canet-retries",
+        metavar="N",
+        type=int,
+        default=0,
+        help="run a scenario that does not hold up to N times more; those that then hold are named at the end",
     )
     parser.addini("canet_lab", "enter a user namespace at the start: auto, always or never", default="auto")
 
@@ -190,12 +200,20 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
             bench.lab.outputs.pull()
             for each in bench.lab.crew:
                 report.sections.append((f"canet: {each.name} on {each.server.host}", each.stream.last(30)))
+    while _unsteady:  # with the report, because it may come from a worker
+        report.user_properties.append(("canet_unsteady", _unsteady.pop()))
     return report  # type: ignore[no-any-return]  # a wrapper returns what it got
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Hold kept labs until told otherwise, now that the failures have been shown."""
+    """Name unsteady scenarios; hold kept labs until told otherwise, now that the failures have been shown."""
+    reports = [each for kind in ("passed", "failed") for each in terminalreporter.stats.get(kind, ())]
+    unsteady = sorted(str(v) for report in reports for key, v in report.user_properties if key == "canet_unsteady")
+    if unsteady:
+        terminalreporter.section("scenarios that held only when repeated")
+        for line in unsteady:
+            terminalreporter.write_line(line)
     if not _kept:
         return
     try:
@@ -275,6 +293,12 @@ class CaseItem(pytest.Item):
         return self.path, None, self.case.id
 
 
+def _fault(verdict: Verdict) -> str:
+    """Say in a line why a case did not hold."""
+    wrong = [f"{c.subject} {c.measure}: expected {c.expected}, seen {c.seen}" for c in verdict.checks if not c.holds]
+    return verdict.reason or "; ".join(wrong)
+
+
 class CaseFailed(Exception):  # noqa: N818 - it is a verdict, not an error
     """A case does not hold; the text is its whole story."""
 
@@ -297,6 +321,13 @@ def run_case(case: Case, config: pytest.Config) -> Result:
     from canet.harness.wire import pcapng
 
     result = run.run_case(case)
+    for _ in range(config.getoption("--canet-retries")):
+        if result.verdict.outcome not in ("fails", "error"):
+            break
+        first = result.verdict
+        result = run.run_case(case)
+        if result.verdict.outcome == "holds":
+            _unsteady.append(f"{case.id}: {_fault(first)}")
     name = record.directory_name(case.scenario.key, case.subject)
     if result.observation is not None:
         report, pcap = config.getoption("--canet-report"), config.getoption("--canet-pcap")

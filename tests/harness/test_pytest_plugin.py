@@ -56,6 +56,28 @@ def test_a_failing_scenario_tells_its_story(repository: Path) -> None:
     assert list((repository / "r").glob("*/verdict.json"))
 
 
+def test_a_scenario_that_holds_when_repeated_is_named(repository: Path) -> None:
+    """A case is run again where that is asked for, and the end of the run says so."""
+    (repository / "conftest.py").write_text(
+        "from canet.harness.lab import run\n"
+        "from canet.harness.observation import Verdict\n"
+        "from dataclasses import replace\n"
+        "ran, real = [], run.run_case\n"
+        "def once_wrong(case):\n"
+        "    result = real(case)\n"
+        "    ran.append(case)\n"
+        "    verdict = replace(result.verdict, outcome='fails', reason='the first time') if len(ran) == 1 else None\n"
+        "    return replace(result, verdict=verdict) if verdict else result\n"
+        "run.run_case = once_wrong\n"
+    )
+    options = ("tests/beamline.canet.toml", "-k", "plain", "--canet-backend", "trio", "-n", "1")
+    assert run(repository, *options).returncode == 1
+    done = run(repository, *options, "--canet-retries", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "scenarios that held only when repeated" in done.stdout
+    assert "[plain]@trio: the first time" in done.stdout
+
+
 def test_a_mistake_in_a_scenario_is_said_in_a_sentence(repository: Path) -> None:
     """A wrong key stops the collection with file, key and the nearest spelling."""
     file = repository / "tests" / "beamline.canet.toml"
