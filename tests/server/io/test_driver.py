@@ -45,6 +45,27 @@ def test_search_connect_read(running: Live) -> None:
         assert value_of(client.get(client.open("x"))) == 1.5
 
 
+def test_searches_that_wait_together_are_answered_to_their_senders(running: Live) -> None:
+    """Datagrams of several clients that are read in one go each get their own reply, in order."""
+    host, _, port = running.addresses.udp[0].rpartition(":")
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(3)]
+
+        def ask() -> None:
+            """Send from within the loop, which reads nothing meanwhile."""
+            for cid in range(5):
+                for number, client in enumerate(clients):
+                    message = Message(Command.SEARCH, 5, 13, cid, 10 * number + cid, b"x\0")
+                    client.sendto(message.pack(), (host, int(port)))
+
+        running.call(ask)
+
+        for number, client in enumerate(clients):
+            client.settimeout(TIMEOUT)
+            got = [read_datagram(client.recv(65536))[1].p2 for _ in range(5)]
+            assert got == [10 * number + cid for cid in range(5)]
+
+
 def test_search_over_tcp(running: Live) -> None:
     """A name server client is answered too."""
     with running.client() as client:
