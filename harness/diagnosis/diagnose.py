@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from canet.harness.diagnosis.diagnose_changes import entries, with_host, with_interface
-from canet.harness.diagnosis.diagnose_events import late_networks, paused_servers, stale_clients, stale_names
 from canet.harness.diagnosis.diagnose_kinds import KINDS, Kind
+from canet.harness.diagnosis.diagnose_seen import MATTERS
 from canet.harness.diagnosis.diagnose_servers import flaws_of, impatient_clients, misleads
 from canet.harness.predict import Prediction, Reason, predict
 from canet.harness.predict.addresses import quad
@@ -52,6 +52,7 @@ class Cause:
     weight: int
     healed: Scenario = field(repr=False, compare=False)
     evidence: tuple[Reason, ...] = field(default=(), repr=False, compare=False)
+    """What it explains, and where the rule for that is from; empty where the prediction has said it."""
 
     def __str__(self) -> str:
         return self.sentence
@@ -209,7 +210,9 @@ def _try(
             after = {each for each in after if each[0] != "unreachable"} | (after & before)
         heals, creates = len(before - after), len(after - before)
         if heals > creates:
-            yield Cause(kind.name, sentence, heals, creates, hot, kind.weight, changed)
+            shown = [each for each in wrong if (each.kind, each.subject) in before - after] if kind.source else []
+            evidence = tuple(Reason(each.kind, each.what, kind.source) for each in shown)
+            yield Cause(kind.name, sentence, heals, creates, hot, kind.weight, changed, evidence)
 
 
 # --- symptoms
@@ -346,12 +349,7 @@ def _silent_settings(scenario: Scenario, subject: str, told: Prediction) -> Iter
 
 
 def _event_symptoms(scenario: Scenario, subject: str) -> Iterator[Symptom]:
-    """What the order of events has left behind."""
-    for name in paused_servers(scenario):
-        yield Symptom("paused", name, f"{name} is stopped and answers nobody")
-    for name, host in late_networks(scenario, subject):
-        yield Symptom("late-network", name, f"{name} sends no beacons to the network that {host} got after its start")
-    for name, place in stale_names(scenario):
-        yield Symptom("stale-name", name, f"{name} still searches where names of {place} led to before")
-    for name, _ in stale_clients(scenario):
-        yield Symptom("stale", name, f"{name} does not notice for minutes that its server has gone")
+    """What the order of events, files and settings show."""
+    for matter in MATTERS:
+        for kind, who, what in matter(scenario, subject):
+            yield Symptom(kind, who, what)

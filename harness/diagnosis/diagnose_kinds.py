@@ -9,14 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from canet.harness.diagnosis import (
+    diagnose_access,
     diagnose_events,
     diagnose_firewall,
     diagnose_gateways,
     diagnose_lists,
+    diagnose_load,
+    diagnose_loops,
     diagnose_network,
+    diagnose_repeater,
     diagnose_servers,
+    diagnose_trains,
 )
 from canet.harness.diagnosis.diagnose_changes import Maker
+from canet.harness.predict.beacon_train import SOURCE as _BHE
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +35,12 @@ class Kind:
     """Rules of the model that, when they stop a search, point at this kind."""
     weight: int = 0
     """Among equals the smaller goes first: how special the change is."""
+    source: str = ""
+    """Where its rule is from, if it is none of the model's (:data:`canet.harness.predict.rules.RULES`)."""
 
+
+_CA = "EPICS Base modules/ca/src/client/"
+_ACF = "EPICS Base modules/libcom/src/as/asLibRoutines.c, asCheckClientIP"
 
 KINDS: tuple[Kind, ...] = (
     Kind("link-down", diagnose_network.link_down, ("link-down", "link-down-there", "link-cut"), 1),
@@ -93,6 +104,20 @@ KINDS: tuple[Kind, ...] = (
     Kind("stale-name", diagnose_events.stale_name, (), 1),
     Kind("flaw", diagnose_servers.flaws, (), 1),
     Kind("beacon-port", diagnose_servers.beacon_port, (), 2),
+    Kind("beacon-late", diagnose_trains.late, (), 1, _BHE),
+    Kind("beacon-pause", diagnose_trains.paused_train, (), 1, _BHE),
+    Kind("beacon-lost", diagnose_trains.lost, (), 1, _BHE),
+    Kind("beacon-foreign", diagnose_trains.foreign, (), 1, _BHE),
+    Kind("repeater-thread", diagnose_repeater.thread, (), 1, _CA + "udpiiu.cpp caStartRepeaterIfNotInstalled"),
+    Kind("repeater-restarted", diagnose_repeater.registered_once, (), 1, _CA + "repeaterSubscribeTimer.cpp"),
+    Kind("repeater-pipe", diagnose_repeater.held_pipe, (), 1, _CA + "caRepeater.cpp, since 7.0.4"),
+    Kind("unresponsive", diagnose_load.held, (), 1, _CA + "tcpRecvWatchdog.cpp"),
+    Kind("slow-answers", diagnose_load.slow, (), 1, _CA + "udpiiu.h, searchTimer.cpp"),
+    Kind("storm", diagnose_load.storm, (), 1, "Linux net/core/sock.c, sysctl net.core.rmem_default"),
+    Kind("rights-translated", diagnose_access.translated, (), 1, _ACF),
+    Kind("rights-by-name", diagnose_access.believed, (), 1, _ACF),
+    Kind("gateway-ignores", diagnose_loops.wrong_side, (), 1, "CA Gateway manual, -signore"),
+    Kind("gateway-loop", diagnose_loops.loop, (), 2, "CA Gateway manual, -signore"),
     Kind("beacon-list", diagnose_servers.beacon_list, (), 4),
 )
 """All kinds of causes, the most special ones first."""

@@ -67,23 +67,31 @@ WORDS: dict[str, str] = {
     "list-front": r"not routed into",
     "beacon-port": r"beacons to port 5065",
     "beacon-list": r"destinations of its beacons|beacon destinations|the server's beacons|no beacons,|beacons go to",
+    "beacon-late": r"a beacon comes late",
+    "beacon-pause": r"beacons pause",
+    "beacon-lost": r"beacon was lost",
+    "beacon-foreign": r"no beacons reach",
+    "repeater-thread": r"repeater (ran in a client|of the second client)",
+    "repeater-restarted": r"registered with a repeater that has ended",
+    "repeater-pipe": r"repeater.*(inherited|holds) the pipe",
+    "unresponsive": r"does not answer the client's echo",
+    "slow-answers": r"answers only later searches",
+    "storm": r"fill the server's receive buffer",
+    "rights-translated": r"sees the address of the router",
+    "rights-by-name": r"believes the host name",
+    "gateway-loop": r"answers the searches of the other one",
+    "gateway-ignores": r"address that is ignored is that of the other gateway",
     "beacon-limited": r"beacons to 255\.255\.255\.255",
 }
 """Kind of cause → words that a sentence about it has."""
 
 BEYOND: dict[str, str] = {
-    "environment_variables/intf_list_old_server": "a server that does not know a variable",
-    "beacons_and_reconnection/beacon_irregularities": "beacons that a step sends at odd times",
-    "beacons_and_reconnection/carepeater_inherits_stdio": "a pipe that a process has inherited",
-    "beacons_and_reconnection/carepeater_lifetime": "which process runs the repeater, and when it ends",
-    "beacons_and_reconnection/repeater_registration_edge": "whether a client registers again with a new repeater",
-    "containers_and_nat/nat_client_and_access_security": "rules of access security",
-    "gateways_and_name_servers/gateway_loop": "searches that gateways send each other",
-    "gateways_and_name_servers/gateway_slow_throttle": "how libca paces its searches",
-    "gateways_and_name_servers/search_storm": "how full a receive buffer gets",
-    "beacons_and_reconnection/vc_unresponsive": "a server that stops for a while",
+    "environment_variables/intf_list_old_server": (
+        "an old server is played by one without the variable: no value of the scenario says where it should serve, and "
+        "every client finds what it searches for"
+    ),
 }
-"""Scenarios about what lies in time or in processes, which the model has no part of → why."""
+"""Scenarios whose cause no value of them tells → why."""
 
 
 @dataclass(frozen=True, slots=True)
