@@ -206,7 +206,10 @@ def _try(
         after = {(each.kind, each.subject) for each in symptoms(changed, subject, told)}
         if kind.name == "flaw":  # without its flaw a server is part of the model, and shows what else is wrong
             after = after & before
-        if kind.name == "list-spelling":  # what was found only where it should not be searched is not missed
+        if kind.name in (
+            "list-spelling",
+            "old-version",
+        ):  # what was found only where it should not be searched is not missed
             after = {each for each in after if each[0] != "unreachable"} | (after & before)
         heals, creates = len(before - after), len(after - before)
         if heals > creates:

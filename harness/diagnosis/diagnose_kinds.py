@@ -20,6 +20,7 @@ from canet.harness.diagnosis import (
     diagnose_repeater,
     diagnose_servers,
     diagnose_trains,
+    diagnose_versions,
 )
 from canet.harness.diagnosis.diagnose_changes import Maker
 from canet.harness.predict.beacon_train import SOURCE as _BHE
@@ -118,6 +119,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("rights-by-name", diagnose_access.believed, (), 1, _ACF),
     Kind("gateway-ignores", diagnose_loops.wrong_side, (), 1, "CA Gateway manual, -signore"),
     Kind("gateway-loop", diagnose_loops.loop, (), 2, "CA Gateway manual, -signore"),
+    Kind("old-version", diagnose_versions.too_old, (), 1, "EPICS Base 3.15.4 release notes"),
     Kind("beacon-list", diagnose_servers.beacon_list, (), 4),
 )
 """All kinds of causes, the most special ones first."""

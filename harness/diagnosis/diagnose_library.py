@@ -49,7 +49,7 @@ WORDS: dict[str, str] = {
     "ignored": r"IGNORE_ADDR_LIST",
     "ignore-fault": r"IGNORE_ADDR_LIST",
     "cross-replies": r"all of its sockets",
-    "flaw": r"the server (stops|keeps|answers|sends|speaks|does not close)|accept|copies|late|id",
+    "flaw": r"the server (stops|keeps|answers|sends|speaks|does not close)|accept|copies|\blate\b|\bids?\b",
     "multicast": r"TTL of 1|no route for 224|did not join|does not route multicasts",
     "beacon-auto": r"EPICS_CA_AUTO_ADDR_LIST=NO",
     "impatience": r"gives up after",
@@ -81,16 +81,12 @@ WORDS: dict[str, str] = {
     "rights-by-name": r"believes the host name",
     "gateway-loop": r"answers the searches of the other one",
     "gateway-ignores": r"address that is ignored is that of the other gateway",
+    "old-version": r"does not know EPICS_CA",
     "beacon-limited": r"beacons to 255\.255\.255\.255",
 }
 """Kind of cause → words that a sentence about it has."""
 
-BEYOND: dict[str, str] = {
-    "environment_variables/intf_list_old_server": (
-        "an old server is played by one without the variable: no value of the scenario says where it should serve, and "
-        "every client finds what it searches for"
-    ),
-}
+BEYOND: dict[str, str] = {}
 """Scenarios whose cause no value of them tells → why."""
 
 

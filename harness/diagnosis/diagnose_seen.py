@@ -13,6 +13,7 @@ from canet.harness.diagnosis.diagnose_load import slow_answers, storms, unrespon
 from canet.harness.diagnosis.diagnose_loops import circles
 from canet.harness.diagnosis.diagnose_repeater import held_pipes, orphaned
 from canet.harness.diagnosis.diagnose_trains import needless_echoes
+from canet.harness.diagnosis.diagnose_versions import unshielded
 from canet.scenarios.model import Scenario
 
 Seen = tuple[str, str, str]
@@ -55,5 +56,13 @@ def _loops(scenario: Scenario, subject: str) -> Iterator[Seen]:
         yield "loop", name, f"searches of {name} come back to it by way of {first}"
 
 
-MATTERS: tuple[Callable[[Scenario, str], Iterator[Seen]], ...] = (_order, _load, _repeater, _trains, misjudged, _loops)
+MATTERS: tuple[Callable[[Scenario, str], Iterator[Seen]], ...] = (
+    _order,
+    _load,
+    _repeater,
+    _trains,
+    _loops,
+    misjudged,
+    unshielded,
+)
 """Everything that is looked at."""

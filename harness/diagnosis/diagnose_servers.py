@@ -14,13 +14,14 @@ from canet.harness.diagnosis.diagnose_changes import (
 )
 from canet.harness.predict.addresses import quad, server_port
 from canet.scenarios.model import Scenario, Server
+from canet.scenarios.versions import unknown
 
 
 def bound_narrowly(scenario: Scenario) -> Iterator[Change]:
     """EPICS_CAS_INTF_ADDR_LIST makes a server deaf to something."""
     for each in scenario.servers:
         listed = each.env.get("EPICS_CAS_INTF_ADDR_LIST", "")
-        if not listed.strip():
+        if not listed.strip() or "EPICS_CAS_INTF_ADDR_LIST" in unknown(each):
             continue
         env = {key: value for key, value in each.env.items() if key != "EPICS_CAS_INTF_ADDR_LIST"}
         host = scenario.topology.host(each.host)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from canet.scenarios.model import SUBJECTS, WITNESS, Client, Server, Value
+from canet.scenarios.versions import as_it_reads
 
 BACKENDS = ("asyncio", "curio", "trio")
 SERVERS = (
@@ -144,6 +145,7 @@ def server_recipe(server: Server, subject: str, position: int, *, trace: bool = 
     Raises:
         ValueError: the implementation is not known.
     """
+    server = as_it_reads(server)
     implementation, backend = resolve(server, subject, position)
     try:
         make = _SERVER_RECIPES[implementation]

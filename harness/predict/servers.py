@@ -19,6 +19,7 @@ from canet.harness.predict.network import LIMITED, LOOPBACK, Device, HostTables,
 from canet.harness.predict.sockets import TcpListener, UdpSocket, bind_address
 from canet.harness.predict.trace import Trace, address
 from canet.scenarios.model import WITNESS, Server
+from canet.scenarios.versions import as_it_reads
 from canet.server.core.binding import Interface, Plan, plan
 from canet.server.core.config import Config, ConfigError, Endpoint
 
@@ -76,6 +77,7 @@ def start(world: World, servers: Sequence[Server], subject: str) -> dict[str, Se
 
 def start_one(world: World, server: Server, subject: str, position: int, number: int) -> ServerState:
     """Open the sockets of one server; ``number`` makes its ephemeral port differ from others'."""
+    server = as_it_reads(server)
     implementation, _ = participant(server, subject, position)
     host = world.network.hosts[server.host]
     state = ServerState(server, implementation, host, pvs=frozenset(served(server)))

@@ -133,3 +133,15 @@ def test_gateways_that_find_each_other() -> None:
 
     assert {"loop"} <= {each.kind for each in diagnose(whole).symptoms}
     assert "loop" not in {each.kind for each in diagnose(scenario(net, *iocs(1), gateways[0])).symptoms}
+
+
+def test_server_too_old_for_a_variable() -> None:
+    """It serves where it should not; a newer version heals it, and so does not to set the variable."""
+    env = {"EPICS_CAS_INTF_ADDR_LIST": "10.2.0.2"}
+    net = lan(host("client", "10.1.0.1/24"), host("ioc", "10.1.0.2/24", "10.2.0.2/24", segments=("lan", "far")))
+    old = scenario(net, *iocs(1, env=env, options={"version": "3.15.3"}))
+    found = diagnose(old)
+
+    assert [each.kind for each in found.symptoms] == ["unshielded"]
+    assert found.causes[0].kind == "old-version"
+    assert diagnose(scenario(net, *iocs(1, options={"version": "3.15.3"}))).healthy
