@@ -94,6 +94,8 @@ def _show(scenario: Scenario, found: Diagnosis) -> None:
         return
     first = found.causes[0]
     typer.echo(f"  cause    {first}")
+    for source in dict.fromkeys(each.source for each in first.evidence):
+        typer.echo(f"           rule: {source}")
     for line in settings_changed(scenario, first.healed):
         typer.echo(f"           without it: {line}")
     left = len(found.symptoms) - first.heals + first.creates

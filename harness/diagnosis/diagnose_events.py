@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from canet.harness.diagnosis.diagnose_changes import Change, with_host
+from canet.harness.diagnosis.diagnose_changes import Change, with_client, with_host
 from canet.harness.predict.addresses import quad
 from canet.scenarios.model import Scenario, Step
 
@@ -83,8 +83,16 @@ def _gone(scenario: Scenario, host: str) -> bool:
 
 def stale_circuit(scenario: Scenario) -> Iterator[Change]:
     """A client keeps a TCP connection whose peer is gone."""
+    clients = {each.name: each for each in scenario.clients}
     for name, place in stale_clients(scenario):
         host = scenario.topology.host(place)
+        timeout = clients[name].env.get("EPICS_CA_CONN_TMO") or "30"
+        if _gone(scenario, place):
+            text = (
+                f"{name} asks a silent server only after EPICS_CA_CONN_TMO ({timeout} s), and does not know that its "
+                "connection is gone"
+            )
+            yield text, with_client(scenario, clients[name], EPICS_CA_CONN_TMO="1")
         text = (
             f"{name} keeps a TCP connection whose peer is gone, and searches again only when the kernel gives it up "
             "(net.ipv4.tcp_retries2)"

@@ -13,10 +13,12 @@ from canet.harness.diagnosis import (
     diagnose_events,
     diagnose_firewall,
     diagnose_gateways,
+    diagnose_ignored,
     diagnose_lists,
     diagnose_load,
     diagnose_loops,
     diagnose_network,
+    diagnose_numbers,
     diagnose_repeater,
     diagnose_servers,
     diagnose_trains,
@@ -40,6 +42,7 @@ class Kind:
     """Where its rule is from, if it is none of the model's (:data:`canet.harness.predict.rules.RULES`)."""
 
 
+_RSRV = "EPICS Base modules/database/src/ioc/rsrv/cast_server.c"
 _CA = "EPICS Base modules/ca/src/client/"
 _ACF = "EPICS Base modules/libcom/src/as/asLibRoutines.c, asCheckClientIP"
 
@@ -51,7 +54,7 @@ KINDS: tuple[Kind, ...] = (
         ("bridge-isolated", "bridge-no-flood", "neighbour-none", "neighbour-gateway"),
         1,
     ),
-    Kind("no-broadcast", diagnose_network.no_broadcast, ("list-own-address",), 1),
+    Kind("no-broadcast", diagnose_network.no_broadcast, ("list-own-address", "socket-none"), 1),
     Kind("netmask", diagnose_network.netmask, ("input-no-broadcast", "neighbour-none"), 1),
     Kind("rp-filter", diagnose_network.rp_filter, ("rp-filter-strict", "rp-filter-no-route"), 1),
     Kind("mtu", diagnose_network.mtu, ("mtu-frame", "mtu-refused"), 1),
@@ -86,7 +89,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("shared-port", diagnose_servers.shared_port, ("socket-hash", "socket-last"), 5),
     Kind("router", diagnose_network.broadcasts_end_at_router, (), 5),
     Kind("list-lacks", diagnose_lists.list_lacks, (), 6),
-    Kind("ignored", diagnose_servers.ignored, ("answer-ignored",), 2),
+    Kind("ignored", diagnose_ignored.ignored, ("answer-ignored",), 2),
     Kind("cross-replies", diagnose_servers.cross_replies, (), 1),
     Kind("occupied", diagnose_servers.occupied, ("bind-failed",), 1),
     Kind("other-port", diagnose_servers.other_port, ("socket-none",), 1),
@@ -120,6 +123,9 @@ KINDS: tuple[Kind, ...] = (
     Kind("gateway-ignores", diagnose_loops.wrong_side, (), 1, "CA Gateway manual, -signore"),
     Kind("gateway-loop", diagnose_loops.loop, (), 2, "CA Gateway manual, -signore"),
     Kind("old-version", diagnose_versions.too_old, (), 1, "EPICS Base 3.15.4 release notes"),
+    Kind("ignore-stray", diagnose_ignored.stray, (), 1, _RSRV),
+    Kind("ignore-fault", diagnose_ignored.ineffective, (), 1, "caproto server/common.py"),
+    Kind("same-number", diagnose_numbers.same_number, (), 0, "CA protocol specification, CA_PROTO_SEARCH"),
     Kind("beacon-list", diagnose_servers.beacon_list, (), 4),
 )
 """All kinds of causes, the most special ones first."""

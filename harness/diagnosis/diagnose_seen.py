@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 
 from canet.harness.diagnosis.diagnose_access import misjudged
 from canet.harness.diagnosis.diagnose_events import late_networks, paused_servers, stale_clients, stale_names
+from canet.harness.diagnosis.diagnose_ignored import stray_entries
 from canet.harness.diagnosis.diagnose_load import slow_answers, storms, unresponsive
 from canet.harness.diagnosis.diagnose_loops import circles
+from canet.harness.diagnosis.diagnose_numbers import alike
 from canet.harness.diagnosis.diagnose_repeater import held_pipes, orphaned
 from canet.harness.diagnosis.diagnose_trains import needless_echoes
 from canet.harness.diagnosis.diagnose_versions import unshielded
@@ -56,6 +58,13 @@ def _loops(scenario: Scenario, subject: str) -> Iterator[Seen]:
         yield "loop", name, f"searches of {name} come back to it by way of {first}"
 
 
+def _settings(scenario: Scenario, _subject: str) -> Iterator[Seen]:
+    for server, word in stray_entries(scenario):
+        yield "stray-entry", f"{server.name} {word}", f"{server.name} shall ignore {word}, which is nobody's address"
+    for first, second, number in alike(scenario):
+        yield "same-number", second.name, f"{second.name} bears the number {number} of {first.name} for another name"
+
+
 MATTERS: tuple[Callable[[Scenario, str], Iterator[Seen]], ...] = (
     _order,
     _load,
@@ -64,5 +73,6 @@ MATTERS: tuple[Callable[[Scenario, str], Iterator[Seen]], ...] = (
     _loops,
     misjudged,
     unshielded,
+    _settings,
 )
 """Everything that is looked at."""

@@ -16,6 +16,8 @@ from canet.harness.predict.addresses import quad, server_port
 from canet.scenarios.model import Scenario, Server
 from canet.scenarios.versions import unknown
 
+BEACON_LIST = "EPICS_CAS_BEACON_ADDR_LIST"
+
 
 def bound_narrowly(scenario: Scenario) -> Iterator[Change]:
     """EPICS_CAS_INTF_ADDR_LIST makes a server deaf to something."""
@@ -168,18 +170,6 @@ def caproto_fault(scenario: Scenario) -> Iterator[Change]:
             yield text, with_server(scenario, each, env=env)
 
 
-def ignored(scenario: Scenario) -> Iterator[Change]:
-    """A server ignores the client."""
-    for each in scenario.servers:
-        if each.env.get("EPICS_CAS_IGNORE_ADDR_LIST"):
-            env = {key: value for key, value in each.env.items() if key != "EPICS_CAS_IGNORE_ADDR_LIST"}
-            text = (
-                f"{each.name} ignores searches from {each.env['EPICS_CAS_IGNORE_ADDR_LIST']} "
-                "(EPICS_CAS_IGNORE_ADDR_LIST)"
-            )
-            yield text, with_server(scenario, each, env=env)
-
-
 def beacon_list(scenario: Scenario) -> Iterator[Change]:
     """Beacons are not sent to where the clients are."""
     for each in scenario.servers:
@@ -187,12 +177,11 @@ def beacon_list(scenario: Scenario) -> Iterator[Change]:
             for address in client.addresses:
                 listed = each.env.get("EPICS_CAS_BEACON_ADDR_LIST", "")
                 env = {**each.env, "EPICS_CAS_BEACON_ADDR_LIST": f"{listed} {address.ip}".strip()}
-                why = "EPICS_CAS_BEACON_ADDR_LIST is not set" if not listed else "EPICS_CAS_BEACON_ADDR_LIST lacks it"
-                text = (
-                    f"the beacons of {each.name} do not reach {client.name}: the automatic list of beacon "
-                    "destinations holds "
-                    f"the server's own subnets only, and {why}"
-                )
+                why = f"{BEACON_LIST}, {listed}, lacks it" if listed else f"{BEACON_LIST} is not set"
+                automatic = "the automatic list of beacon destinations holds the server's own subnets only"
+                if each.env.get("EPICS_CAS_AUTO_BEACON_ADDR_LIST", "").upper() == "NO":
+                    automatic = "the automatic list of beacon destinations is off"
+                text = f"the beacons of {each.name} do not reach {client.name}: {automatic}, and {why}"
                 yield text, with_server(scenario, each, env=env)
 
 
@@ -216,6 +205,13 @@ def beacon_port(scenario: Scenario) -> Iterator[Change]:
             env = {**each.env, "EPICS_CAS_BEACON_PORT": port}
             text = f"{each.name} sends its beacons to port 5065, whatever EPICS_CA_REPEATER_PORT says"
             yield text, with_server(scenario, each, env=env)
+        listed = each.env.get("EPICS_CAS_BEACON_ADDR_LIST", "").split()
+        for word in listed:
+            address, colon, other = word.partition(":")
+            if colon:
+                kept = " ".join(address if entry == word else entry for entry in listed)
+                text = f"the beacons of {each.name} go to UDP port {other} of {address}, where no repeater listens"
+                yield text, with_server(scenario, each, env={**each.env, "EPICS_CAS_BEACON_ADDR_LIST": kept})
 
 
 FLAWS = {

@@ -7,7 +7,9 @@ from ipaddress import IPv4Address, IPv4Network
 
 from canet.harness.diagnosis.diagnose import diagnose
 from canet.netns.topology import Route, Rule
-from canet.scenarios.model import Client, Scenario, Server, Step
+from canet.scenarios.model import Client, Probe, Scenario, Server, Step
+from canet.server.protocol.commands import Command
+from canet.server.protocol.message import Message
 from tests.harness.predict.nets import host, iocs, lan, pair, scenario
 
 ACF = "HAG(desks) { desk }\nASG(DEFAULT) { RULE(1, READ) RULE(1, WRITE) { HAG(desks) } }\n"
@@ -145,3 +147,46 @@ def test_server_too_old_for_a_variable() -> None:
     assert [each.kind for each in found.symptoms] == ["unshielded"]
     assert found.causes[0].kind == "old-version"
     assert diagnose(scenario(net, *iocs(1, options={"version": "3.15.3"}))).healthy
+
+
+def test_ignored_addresses() -> None:
+    """A list that works is a cause, one that nobody obeys another, and an entry that is nobody's a third."""
+    listed = iocs(1, env={"EPICS_CAS_IGNORE_ADDR_LIST": "10.1.0.1"})
+    nobody = iocs(1, env={"EPICS_CAS_IGNORE_ADDR_LIST": "10.1.0.77"})
+
+    assert diagnose(scenario(pair(), *listed)).healthy  # it is what the server's owner wants
+    assert diagnose(scenario(pair(), *listed), "caproto-asyncio").causes[0].kind == "ignore-fault"
+    assert diagnose(scenario(pair(), *nobody)).causes[0].kind == "ignore-stray"
+
+
+def test_searches_with_one_number() -> None:
+    """Two names under one number from one port are a fault; from two ports they are not."""
+
+    def probes(*ports: int) -> tuple[Probe, ...]:
+        return tuple(
+            Probe(
+                name=name,
+                host="client",
+                to=IPv4Address("10.1.0.255"),
+                source_port=port,
+                payload=Message(Command.SEARCH, 5, 13, 7, 7, name.encode()).pack().hex(),
+            )
+            for name, port in zip(("one", "two"), ports, strict=True)
+        )
+
+    whole = replace(scenario(pair(), *iocs(1)), probes=probes(40000, 40000))
+    found = diagnose(whole)
+
+    assert found.causes[0].kind == "same-number"
+    assert diagnose(found.causes[0].healed).healthy
+    assert diagnose(replace(whole, probes=probes(40000, 40001))).healthy
+
+
+def test_beacons_to_another_port() -> None:
+    """A list of beacon destinations may name a port where nobody listens."""
+    env = {"EPICS_CAS_BEACON_ADDR_LIST": "10.1.0.255:5066", "EPICS_CAS_AUTO_BEACON_ADDR_LIST": "NO"}
+    whole = replace(
+        scenario(pair(), *iocs(1, env=env)), steps=(Step(do="beacons", target="client", args={"host": "client"}),)
+    )
+
+    assert diagnose(whole).causes[0].kind == "beacon-port"
