@@ -25,10 +25,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from canet.harness.lab.cases import Case
-    from canet.harness.lab.run import Result
     from canet.harness.lab.workbench import Ioc, Seen, Workbench
     from canet.harness.observation import Verdict
+    from canet.harness.run.cases import Case
+    from canet.harness.run.run import Result
 
 SUFFIX = ".canet.toml"
 SKIPPED_FOLDERS = frozenset({"node_modules", "site-packages", "__pycache__", "build", "dist"})
@@ -93,7 +93,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose needs are not met."""
     needs = [str(part) for mark in item.iter_markers("canet_needs") for part in mark.args]
     if needs:
-        from canet.harness.lab.cases import need
+        from canet.harness.run.cases import need
 
         for part in needs:
             sentence = need(part)
@@ -258,7 +258,7 @@ class ScenarioFile(pytest.File):
         Raises:
             CollectError: the file has a mistake; with the sentence that says which.
         """
-        from canet.harness.lab import cases
+        from canet.harness.run import cases
         from canet.scenarios.errors import ScenarioError
         from canet.scenarios.load import load
 
@@ -316,8 +316,8 @@ def run_case(case: Case, config: pytest.Config) -> Result:
         CaseFailed: it does not hold.
     """
     _need_namespaces(config)
-    from canet.harness.lab import run
     from canet.harness.report import record
+    from canet.harness.run import run
     from canet.harness.wire import pcapng
 
     result = run.run_case(case)

@@ -24,6 +24,26 @@ OURS: dict[str, tuple[str, ...]] = {
     "server/io": ("canet.server.io", "canet.server.core", "canet.server.protocol", "canet.server.backends"),
 }
 
+# Inside the harness data flows one way: scenario → prediction, lab → observation → verdict → report.
+# A room → the others that it may import, besides the values of observation.py; the edge (below) knows all of them.
+HARNESS: dict[str, tuple[str, ...]] = {
+    "packets": (),
+    "client": (),
+    "gateway": ("client",),
+    "participants": ("client", "gateway"),
+    "wire": ("packets",),
+    "lab": ("wire", "client", "participants"),
+    "predict": ("participants",),
+    "verdict": (),
+    "proof": ("predict", "participants", "verdict", "wire"),
+    "run": ("lab", "participants", "predict", "proof", "verdict", "wire"),
+    "report": ("run", "participants", "predict", "proof", "verdict", "wire"),
+    "diagnosis": ("predict",),
+    "site": ("diagnosis", "predict", "lab"),
+    "bench": ("lab", "run"),
+}
+EDGE = ("harness/cli.py", "harness/prompt.py", "harness/pytest_plugin.py", "harness/commands")
+
 # Foreign library → the only places that may import it; a place is a folder or a file below the root.
 FOREIGN: dict[str, tuple[str, ...]] = {
     "scapy": ("harness/packets",),
@@ -100,6 +120,26 @@ def test_imports_follow_the_arrows(path: Path) -> None:
     assert wrong == set(), f"{path} may import {', '.join(allowed)}"
     strays = {n for n in names for f, places in FOREIGN.items() if starts(n, (f,)) and not within(path, places)}
     assert strays == set()
+
+
+@pytest.mark.parametrize("room", HARNESS)
+def test_data_flows_one_way_through_the_harness(room: str) -> None:
+    """A room of the harness knows what comes before it, and nothing of what comes after."""
+    known = {f"canet.harness.{each}" for each in (room, "observation", *HARNESS[room])}
+    for path in (ROOT / "harness" / room).rglob("*.py"):
+        ours = {
+            ".".join(name.split(".")[:3])
+            for name in imports(path.relative_to(ROOT))
+            if starts(name, ("canet.harness",))
+        }
+        assert ours - known - {"canet.harness"} == set(), path
+
+
+def test_every_room_of_the_harness_has_its_arrows() -> None:
+    """A new folder or file in the harness says what it may know."""
+    there = {path.relative_to(ROOT) for path in (ROOT / "harness").iterdir() if path.suffix in ("", ".py")}
+    rooms = {each.name for each in there if not within(each, EDGE)} - {"__init__.py", "__pycache__", "observation.py"}
+    assert rooms == set(HARNESS)
 
 
 @pytest.mark.parametrize("path", [p for p in modules() if within(p, SANS_IO)], ids=str)

@@ -24,8 +24,8 @@ def main() -> None:
     parser.add_argument("--scenario", default="broadcast_reaches_all", help="one segment, two hosts, three servers")
     options = parser.parse_args()
     enter()
-    from canet.harness.lab import run
-    from canet.harness.lab.cases import Case, without_clients
+    from canet.harness.run import run
+    from canet.harness.run.cases import Case, without_clients
     from canet.scenarios.library import find
 
     scenario = without_clients(find(options.scenario)[0])

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from canet.harness.commands.run import choose
-from canet.harness.lab import cases
 from canet.harness.participants.recipe import CLIENTS, PEERS
 from canet.harness.report import progress
+from canet.harness.run import cases
 from canet.scenarios.model import SUBJECTS
 
 if TYPE_CHECKING:
-    from canet.harness.lab.run import Result
+    from canet.harness.run.run import Result
 
 EPILOG = """\b
 Examples:
@@ -61,8 +61,8 @@ def compare(
     from canet.netns import enter
 
     enter()  # before anything starts a thread, as numpy does
-    from canet.harness.lab import run
-    from canet.harness.verdict import comparison
+    from canet.harness.report import comparison
+    from canet.harness.run import run
 
     bar = progress.Progress(len(todo))
     results = run.run_all(todo, lambda result: bar.step(result.case.id), jobs=jobs)
@@ -79,7 +79,7 @@ def compare(
 
 def _table(key: str, group: Sequence[Result]) -> str:
     """Return a table: a line for each measure, a column for each set of implementations that saw the same."""
-    from canet.harness.verdict import comparison
+    from canet.harness.report import comparison
 
     scenario = group[0].case.scenario
     lines = [f"\n{key}: {scenario.title}" + (f" ({scenario.variant_title})" if scenario.variant_title else "")]

@@ -42,7 +42,7 @@ def lab(
 
     enter()  # before anything starts a thread, as numpy does
     from canet.harness.lab.lab import Lab
-    from canet.harness.lab.prompt import Prompt
+    from canet.harness.prompt import Prompt
 
     interactive = sys.stdin.isatty()
     with Lab(chosen, subject, start=not no_servers) as up:

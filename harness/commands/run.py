@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from canet.harness.lab import cases
 from canet.harness.report import progress
+from canet.harness.run import cases
 from canet.scenarios import library
 from canet.scenarios.errors import MistakeError
 from canet.scenarios.load import load
 from canet.scenarios.model import Scenario
 
 if TYPE_CHECKING:
-    from canet.harness.lab.run import Result
+    from canet.harness.run.run import Result
 
 EPILOG = """\b
 Examples:
@@ -70,8 +70,8 @@ def run_scenarios(
     from canet.netns import enter
 
     enter()  # before anything starts a thread, as numpy does
-    from canet.harness.lab import run
     from canet.harness.report import showing, terminal
+    from canet.harness.run import run
 
     bar = progress.Progress(len(todo) * times)
 

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from canet.harness.lab import cases
 from canet.harness.participants import recipe
 from canet.harness.report import progress
+from canet.harness.run import cases
 from canet.netns import enter
 from canet.scenarios import library
 
 if TYPE_CHECKING:
-    from canet.harness.lab.run import Result
-    from canet.harness.verdict.statements import Statement
+    from canet.harness.report.statements import Statement
+    from canet.harness.run.run import Result
 
 EPILOG = """\b
 Examples:
@@ -52,8 +52,8 @@ def statements(
 ) -> None:
     """Measure the nine statements about servers on one host, and print them in words."""
     enter()  # before anything starts a thread, as numpy does
-    from canet.harness.lab import run
-    from canet.harness.verdict.statements import STATEMENTS, scenarios_of
+    from canet.harness.report.statements import STATEMENTS, scenarios_of
+    from canet.harness.run import run
 
     began = time.monotonic()
     chosen = [each for each in STATEMENTS if not numbers or each.number in numbers]
@@ -125,9 +125,9 @@ class _Printer:
             self._print(self._chosen.pop(0))
 
     def _print(self, statement: Statement) -> None:
-        from canet.harness.lab import run
         from canet.harness.report.showing import complaints
-        from canet.harness.verdict.statements import sentence
+        from canet.harness.report.statements import sentence
+        from canet.harness.run import run
 
         results = self._results[statement.number]
         holds = not run.failed(results) and bool(results)
@@ -146,8 +146,8 @@ class _Printer:
 
     def as_json(self, seconds: float) -> dict[str, object]:
         """Return everything as plain values."""
-        from canet.harness.lab import run
-        from canet.harness.verdict.statements import sentence
+        from canet.harness.report.statements import sentence
+        from canet.harness.run import run
 
         return {
             "seconds": round(seconds, 3),

@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from canet.harness.lab import sockets
 from canet.harness.lab.idle import activity
 from canet.harness.lab.outputs import Outputs, Stream
-from canet.harness.lab.sockets import Bound
 from canet.harness.observation import Participant
+from canet.harness.participants import sockets
 from canet.harness.participants.recipe import Recipe, server_recipe
+from canet.harness.participants.sockets import Bound
 from canet.netns import HostNamespace, Network
 from canet.netns.process import Process
 from canet.scenarios.model import Server

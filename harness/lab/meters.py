@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from canet.harness.lab import sockets
+from canet.harness.participants import sockets
 from canet.scenarios.model import Step
 
 if TYPE_CHECKING:

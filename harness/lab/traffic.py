@@ -9,7 +9,8 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
 from canet.harness.client.search import datagrams
-from canet.harness.lab import probing, sockets, watching
+from canet.harness.lab import probing, watching
+from canet.harness.participants import sockets
 from canet.harness.wire import frames
 from canet.scenarios.model import Step
 from canet.server.protocol.commands import MINOR_VERSION, Command

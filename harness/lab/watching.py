@@ -14,13 +14,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from canet.harness.lab import probing, sockets
+from canet.harness.lab import probing
 from canet.harness.lab.barrier import ETHERTYPE
 from canet.harness.lab.crew import spawn
 from canet.harness.lab.idle import activity
 from canet.harness.lab.outputs import Stream
 from canet.harness.lab.tries import Tried
 from canet.harness.observation import ClientTry
+from canet.harness.participants import sockets
 from canet.harness.participants.recipe import watch_recipe
 from canet.harness.wire import frames
 from canet.netns.process import Process

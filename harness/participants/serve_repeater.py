@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from canet.harness.lab import sockets
+from canet.harness.participants import sockets
 
 
 def serve(config: Mapping[str, Any]) -> None:

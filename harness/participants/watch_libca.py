@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from canet.harness.lab import sockets
+from canet.harness.participants import sockets
 from canet.harness.participants.libca_messages import show_messages
 from canet.harness.participants.tell import tell
 

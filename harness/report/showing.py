@@ -7,8 +7,8 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING
 
-from canet.harness.lab.run import Result
 from canet.harness.report import terminal
+from canet.harness.run.run import Result
 
 if TYPE_CHECKING:
     from rich.text import Text

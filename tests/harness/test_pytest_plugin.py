@@ -59,7 +59,7 @@ def test_a_failing_scenario_tells_its_story(repository: Path) -> None:
 def test_a_scenario_that_holds_when_repeated_is_named(repository: Path) -> None:
     """A case is run again where that is asked for, and the end of the run says so."""
     (repository / "conftest.py").write_text(
-        "from canet.harness.lab import run\n"
+        "from canet.harness.run import run\n"
         "from canet.harness.observation import Verdict\n"
         "from dataclasses import replace\n"
         "ran, real = [], run.run_case\n"

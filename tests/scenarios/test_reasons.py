@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from canet.harness.lab import lab
-from canet.harness.lab.cases import Case, lacking, without_clients
+from canet.harness.run.cases import Case, lacking, without_clients
 from canet.harness.verdict import verdict
 from canet.scenarios import library
 from canet.scenarios.model import Scenario, implementation_of

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from canet.harness.lab.cases import Case
 from canet.harness.participants.recipe import BACKENDS
 from canet.harness.pytest_plugin import CaseFailed, run_case
+from canet.harness.run.cases import Case
 from canet.scenarios.library import all_scenarios
 from canet.scenarios.model import SUBJECTS, SUBJECTS_OF
 

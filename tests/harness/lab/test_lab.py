@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from canet.harness.lab import lab, run
-from canet.harness.lab.cases import Case
+from canet.harness.lab import lab
+from canet.harness.run import run
+from canet.harness.run.cases import Case
 from canet.harness.verdict import verdict
 from canet.harness.wire.frames import read
 from canet.netns.topology import Address

@@ -11,10 +11,10 @@ from dataclasses import replace
 
 import pytest
 
-from canet.harness.lab import sockets
 from canet.harness.lab.barrier import Barrier
 from canet.harness.lab.idle import activity
 from canet.harness.lab.outputs import Outputs
+from canet.harness.participants import sockets
 from canet.netns import Network
 from canet.netns.change import Cut, Impair, LinkDown, LinkUp
 from canet.netns.topology import Address, Host, Impairment, Interface, Port, Segment, Topology

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from canet.harness.lab.run import Result
 from canet.harness.observation import Observation
 from canet.harness.participants.recipe import all_pvs
+from canet.harness.run.run import Result
 from canet.harness.verdict import wording
 from canet.scenarios.model import Scenario
 

@@ -6,9 +6,9 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from canet.harness.lab.run import Result
 from canet.harness.observation import Participant, ProbeSeen, Shot
 from canet.harness.participants.recipe import all_pvs
+from canet.harness.run.run import Result
 from canet.harness.verdict import wording
 from canet.harness.verdict.verdict import answered, connected
 

@@ -11,10 +11,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 
 from canet.harness.lab import lab
-from canet.harness.lab.cases import Case, lacking
 from canet.harness.observation import Check, Observation, Verdict
 from canet.harness.predict import Prediction, predict
 from canet.harness.proof import agreement
+from canet.harness.run.cases import Case, lacking
 from canet.harness.verdict import verdict
 from canet.netns import NetworkError, Unavailable
 

@@ -6,9 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from canet.harness.lab import cases
-from canet.harness.lab.cases import Case
-from canet.harness.lab.run import Result, failed, with_agreement
 from canet.harness.observation import (
     ClientSeen,
     ClientTry,
@@ -24,9 +21,12 @@ from canet.harness.participants import recipe
 from canet.harness.predict import predict
 from canet.harness.proof import agreement
 from canet.harness.report import showing
+from canet.harness.report.comparison import rows, sentences
+from canet.harness.report.statements import STATEMENTS, scenarios_of, sentence
+from canet.harness.run import cases
+from canet.harness.run.cases import Case
+from canet.harness.run.run import Result, failed, with_agreement
 from canet.harness.verdict import wording
-from canet.harness.verdict.comparison import rows, sentences
-from canet.harness.verdict.statements import STATEMENTS, scenarios_of, sentence
 from canet.scenarios.library import all_scenarios
 from canet.scenarios.model import Client, Server, Step
 from tests.harness.places import BROADCAST, asking, changed
