@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from canet.netns.topology import Host, Route, Rule
-from canet.scenarios.model import Scenario
+from canet.scenarios.model import Scenario, Step
 
 
 def settings_changed(before: Scenario, after: Scenario) -> Iterator[str]:
@@ -35,6 +35,33 @@ def settings_changed(before: Scenario, after: Scenario) -> Iterator[str]:
                     yield f"{kind}.{new.name}.{name} = {getattr(new, name)!r}"
         gone = [each.name for each in olds if each.name not in {new.name for new in news}]
         yield from (f"{kind}.{name}: take it away" for name in gone)
+        for new in news:
+            if new.name not in known:
+                yield f"{kind}.{new.name}: add it on {new.host} ({getattr(new, 'implementation', None)})"
+    probes = {each.name: each for each in before.probes}
+    for probe in after.probes:
+        for name in ("port", "payload"):
+            value = getattr(probe, name)
+            if probe.name in probes and getattr(probes[probe.name], name) != value:
+                yield f"probes.{probe.name}.{name} = {value!r}"
+    yield from _steps(before.steps, after.steps)
+
+
+def _steps(before: tuple[Step, ...], after: tuple[Step, ...]) -> Iterator[str]:
+    """Say which steps differ; where their number changes, which are new and which are gone."""
+    if len(before) == len(after):
+        for place, (old, new) in enumerate(zip(before, after, strict=True)):
+            for key in dict.fromkeys((*old.args, *new.args)):
+                if old.args.get(key) != new.args.get(key):
+                    value = new.args.get(key)
+                    yield f"steps.{place}.{key}" + (": take it away" if value is None else f" = {value!r}")
+        return
+    yield from (f"steps: add {_step_words(each)}" for each in after if each not in before)
+    yield from (f"steps: take away {_step_words(each)}" for each in before if each not in after)
+
+
+def _step_words(step: Step) -> str:
+    return " ".join((step.do, *((step.target,) if step.target else ()), *(f"{k}={v}" for k, v in step.args.items())))
 
 
 def _host(old: Host, new: Host) -> Iterator[str]:
@@ -57,6 +84,8 @@ def _host(old: Host, new: Host) -> Iterator[str]:
     for key, value in dict(new.sysctls).items():
         if dict(old.sysctls).get(key) != value:
             yield f'{place}.sysctls."{key}" = {value}'
+    for path, _ in (each for each in new.files if each not in old.files):
+        yield f'{place}.files."{path}": change it'
     for each in new.routes:
         if each not in old.routes:
             yield f"{place}.routes: add {route_words(each)}"
