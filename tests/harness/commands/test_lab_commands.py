@@ -194,7 +194,7 @@ def test_an_interrupted_run_ends_with_130(file: Path) -> None:
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0
     ) as running:
         assert running.stdout is not None
-        assert "holds" in running.stdout.readline()
+        assert running.stdout.readline()  # it runs: a case has ended
         os.kill(running.pid, signal.SIGINT)
         running.communicate(timeout=60)
     assert running.returncode == 130
