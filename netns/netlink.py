@@ -14,6 +14,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -73,9 +74,26 @@ class Refusal:
         return f"{self.message.purpose}: {os.strerror(self.errno)} ({errno.errorcode.get(self.errno, self.errno)})"
 
 
+_importing = threading.Lock()
+
+
+@cache
+def _load() -> None:
+    """Import what is needed of pyroute2, in one thread: its modules import each other.
+
+    Two threads that begin at two ends of such a circle deadlock, or see half a module (measured: networks that were
+    the first of a process and built side by side).
+    """
+    with _importing:
+        import pyroute2.netlink.marshal
+        import pyroute2.netlink.nfnetlink.nftsocket
+        import pyroute2.netlink.rtnl.marshal  # noqa: F401 - imported to be there
+
+
 @cache
 def _layout(kind: str) -> tuple[int, Any]:
     """Return the number of a message type and pyroute2's class for it."""
+    _load()
     if kind.startswith("RTM_"):
         from pyroute2.netlink import rtnl
         from pyroute2.netlink.rtnl.marshal import MarshalRtnl
@@ -109,6 +127,7 @@ class Netlink:
     """A netlink socket of the namespace that the calling thread is in when it is made."""
 
     def __init__(self, protocol: int = NETLINK_ROUTE) -> None:
+        _load()
         from pyroute2.netlink.marshal import Marshal
         from pyroute2.netlink.rtnl.marshal import MarshalRtnl
 
