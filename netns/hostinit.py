@@ -144,10 +144,12 @@ def _child(request: dict[str, Any], fds: list[int]) -> None:
 
 
 def _reset_signals() -> None:
-    """Handle all signals by default and block none: what ``nohup`` or ``&`` ignores stays with who was started so."""
+    """Handle all signals by default and block none: what ``nohup`` or ``&`` ignores stays with who was started so.
+
+    Python does not know what C libraries ignore that the launcher has imported (libca: SIGALRM), so none is left out.
+    """
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        if signal.getsignal(number) != signal.SIG_DFL:
-            signal.signal(number, signal.SIG_DFL)
+        signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
