@@ -14,6 +14,12 @@ from dataclasses import dataclass
 from struct import Struct
 
 HEADER = Struct(">HHHHII")
+SEARCHED = tuple(f"search:{'long:' * (number % 5)}{number:0{1 + number % 7}d}" for number in range(22))
+"""PVs that each server has to be searched for, of many lengths; one datagram of a client (1,024 bytes) holds them."""
+_UNDERWAY = 16
+"""Datagrams of searches that a server is given at a time: all that the receive buffer of any holds."""
+_FOUND = b"\0\6\0\x08"
+"""How the reply to a search begins."""
 _DOUBLE = 6
 _TIME_DOUBLE = 20
 
@@ -259,27 +265,39 @@ def array_get(target: Target) -> float:
         return _stream(narrow, [request], head + size) * size
 
 
-def _search_rate(target: Target, names: list[str], replies: bool) -> float:
-    """Return names searched per second, a few datagrams underway at a time."""
-    items = [search(name, cid) for cid, name in enumerate(names, 1)]
-    datagram = header(0, 0, 0, 13, 0, 0) + b"".join(items)
-    final = header(0, 0, 0, 13, 0, 0) + search(target.scalar)
+def _search_rate(target: Target, names: Sequence[str]) -> float:
+    """Return names searched per second, all of them served, with a few datagrams underway all the while."""
+    datagram = _searches(names)
+    with _searcher(target) as sock:
+        sent = received = 0
+        start = time.perf_counter()
+        deadline = start + target.seconds
+        while (going := time.perf_counter() < deadline) or received < sent:
+            while going and sent - received <= (_UNDERWAY - 1) * len(names):
+                sock.send(datagram)
+                sent += len(names)
+            received += sock.recv(65536).count(_FOUND)
+        return received / (time.perf_counter() - start)
+
+
+def _unserved_rate(target: Target, names: Sequence[str]) -> float:
+    """Return names searched per second, none of them served; the answer to one more name shows how far it is."""
+    datagram, last = _searches(names), _searches([target.scalar])
     with _searcher(target) as sock:
         number, start = 0, time.perf_counter()
         deadline = start + target.seconds
         while time.perf_counter() < deadline:
-            burst = 16
-            for _ in range(burst):
+            for _ in range(_UNDERWAY):
                 sock.send(datagram)
-            number += burst * len(names)
-            if replies:
-                left = burst * len(names)
-                while left > 0:
-                    left -= sock.recv(65536).count(b"\0\6\0\x08") or 1
-            else:
-                sock.send(final)
-                sock.recv(65536)
+            sock.send(last)
+            sock.recv(65536)
+            number += _UNDERWAY * len(names)
         return number / (time.perf_counter() - start)
+
+
+def _searches(names: Sequence[str]) -> bytes:
+    """Return a datagram of searches; no id looks like a message."""
+    return header(0, 0, 0, 13, 0, 0) + b"".join(search(name, 1000 + cid) for cid, name in enumerate(names))
 
 
 def _searcher(target: Target) -> socket.socket:
@@ -305,13 +323,13 @@ def _searcher(target: Target) -> socket.socket:
 
 
 def search_hit(target: Target) -> float:
-    """Return names per second, all of them served."""
-    return _search_rate(target, [target.scalar] * 40, True)
+    """Return names per second, all of them served, no two alike and of many lengths, as a client's are."""
+    return _search_rate(target, SEARCHED)
 
 
 def search_miss(target: Target) -> float:
     """Return names per second, none of them served."""
-    return _search_rate(target, [f"no:such:{each:03d}" for each in range(25)], False)
+    return _unserved_rate(target, [f"no:{name}" for name in SEARCHED])
 
 
 def _value(number: float) -> bytes:

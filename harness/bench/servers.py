@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from canet.harness.bench.load import SEARCHED
 from canet.netns import HostNamespace
 from canet.netns.process import Process
 
@@ -16,15 +17,18 @@ _CANET = """
 import sys
 from canet.server.process import serve
 pvs = {"x": 1.5, "array": [0.0] * 100_000, **{f"pv:{number}": 0.0 for number in range(int(sys.argv[2]))}}
+pvs |= dict.fromkeys(sys.argv[3:], 0.0)
 sys.exit(serve({"backend": sys.argv[1], "pvs": pvs}))
 """
 
 _RSRV = """
-import os, signal
+import os, signal, sys
 import softioc  # loads the record types
 from softioc.imports import dbLoadDatabase, iocInit
 memory = os.memfd_create("bench.db")
 os.write(memory, b'record(ao, "x") { } record(waveform, "array") { field(FTVL, "DOUBLE") field(NELM, "100000") }')
+for name in sys.argv[1:]:
+    os.write(memory, f'record(ao, "{name}") {{ }}'.encode())
 dbLoadDatabase(f"/proc/self/fd/{memory}", None, None)
 iocInit()
 signal.sigwait({signal.SIGTERM, signal.SIGINT})
@@ -35,7 +39,8 @@ _CAPROTO = """
 import sys
 from caproto import ChannelDouble
 from caproto.server import run
-run({"x": ChannelDouble(value=1.5), "array": ChannelDouble(value=[0.0] * 100_000)},
+run({"x": ChannelDouble(value=1.5), "array": ChannelDouble(value=[0.0] * 100_000),
+     **{name: ChannelDouble(value=0.0) for name in sys.argv[2:]}},
     module_name=f"caproto.{sys.argv[1]}.server", log_pv_names=False)
 """
 
@@ -54,7 +59,7 @@ class Contender:
 
     def start(self, host: HostNamespace, port: int) -> Process:
         """Start it on a port of its own."""
-        argv = [sys.executable, "-W", "ignore", "-c", self.program, *self.args]
+        argv = [sys.executable, "-W", "ignore", "-c", self.program, *self.args, *SEARCHED]
         return host.spawn(argv, env=environment(port), cwd=Path.cwd())
 
 

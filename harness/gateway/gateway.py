@@ -204,7 +204,7 @@ class Gateway:
             self._answer(asked)
 
     def _answer(self, asked: Asked) -> None:
-        for reply in self.server.responder.answer(asked.message.pack()):
+        for reply in self.server.responder.answer([asked.message.pack()]):
             self.driver.send_datagram(reply, asked.sender, asked.through)
 
     def _updated(self, line: Line, event: Update) -> None:

@@ -86,7 +86,7 @@ class NameServer:
     def _found(self, name: str, address: str) -> None:
         self.learned[name] = address
         for message, sender, through in self._asked.pop(name, ()):
-            for reply in self.server.responder.answer(message.pack()):
+            for reply in self.server.responder.answer([message.pack()]):
                 self.driver.send_datagram(reply, sender, through)
 
 

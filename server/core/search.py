@@ -6,7 +6,8 @@ with NOT_FOUND if the client asked for that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from operator import itemgetter
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -25,30 +26,62 @@ HERE = 0xFFFFFFFF
 
 _ITEM = Struct(">HH8x4s")
 """Command, payload size and the client's id of a search."""
-_FIRST = Struct(">IHHIII")
-"""VERSION, its first four bytes in one, and the first four bytes of the message that follows."""
 _REPLY = Struct(">HHHHI")
 _REPLY_SIZE = 24
 _TAIL = MINOR_VERSION.to_bytes(2) + bytes(6)
 _MOST = (MAX_DATAGRAM - HEADER.size) // _REPLY_SIZE
 
-_UNKNOWN = b"?"
-"""Stands for a name that was not looked up yet."""
-
 REMEMBERED = 8192
 """Names whose answer is remembered, as they came: clients search for the same names again and again."""
 _LONGEST = 128
 """Bytes of a name that is remembered."""
+_UNSERVED = b""
+"""The reply to a name that is not served: none."""
+
+_MARK = b"\0\6\0"
+"""How a search begins whose name has up to 255 bytes. What follows, up to the next one:"""
+_SIZE = itemgetter(0)
+_CID = itemgetter(slice(9, 13))
+_NAME = itemgetter(slice(13, None))
+_BEFORE_NAME = 13
+_SIZES = bytes(max(0, length - _BEFORE_NAME) for length in range(256))
+"""Length of what follows the mark → what its first byte must say then."""
 
 
-_ALIKE = {
-    Command.SEARCH << 16 | size: Struct(f">12x4s{size}s")  # the client's id, the name
-    for size in range(8, _LONGEST + 1, 8)
-}
-"""First four bytes of a search (command, payload size) → form of the search."""
+class Answers(dict[bytes, bytes]):
+    """Names as they came → the reply up to the client's id, looked up when first asked for; empty: no reply.
 
-Asked = Iterable[tuple[bytes, bytes]]
-"""The client's id, and the name as it came, of each search."""
+    Args:
+        names: what is served.
+    """
+
+    __slots__ = ("_generation", "here", "names")
+
+    def __init__(self, names: Names) -> None:
+        super().__init__()
+        self.names = names
+        self.here = b""
+        """The reply to a name that is served here."""
+        self._generation = names.generation
+
+    def refresh(self) -> None:
+        """Forget everything if what is served has changed."""
+        if self._generation != self.names.generation:
+            self.clear()
+            self._generation = self.names.generation
+
+    def __missing__(self, raw: bytes) -> bytes:
+        """Look a name up, and remember the reply where it can be."""
+        name = raw.partition(b"\0")[0]
+        reply = _UNSERVED
+        if self.names.knows(name):
+            place = self.names.place(name)
+            reply = self.here if place is None else _REPLY.pack(Command.SEARCH, 8, place[1], 0, place[0])
+        if self._generation >= 0 and len(raw) <= _LONGEST:
+            if len(self) >= REMEMBERED:
+                self.clear()
+            self[raw] = reply
+        return reply
 
 
 class Responder:
@@ -59,13 +92,12 @@ class Responder:
         port: the TCP port that is announced.
     """
 
-    __slots__ = ("_answers", "_generation", "_here", "_port", "found", "names", "searches")
+    __slots__ = ("_answers", "_port", "found", "names", "searches")
 
     def __init__(self, names: Names, port: int) -> None:
         self.names = names
-        self._answers: dict[bytes, bytes | None] = {}
+        self._answers = Answers(names)
         self.port = port
-        self._generation = names.generation
         self.searches = 0
         """Names that were asked for."""
         self.found = 0
@@ -79,98 +111,99 @@ class Responder:
     @port.setter
     def port(self, port: int) -> None:
         self._port = port
-        self._here = _REPLY.pack(Command.SEARCH, 8, port, 0, HERE)
+        self._answers.here = _REPLY.pack(Command.SEARCH, 8, port, 0, HERE)
         self._answers.clear()
 
-    def answer(self, data: bytes) -> list[bytes]:
-        """Return the reply datagrams to a datagram, whatever it holds; none if no name in it is served."""
-        answers, here = self._answers, self._here
-        if self._generation != self.names.generation:
-            answers.clear()
-            self._generation = self.names.generation
-        own: list[bytes] = []
+    def answer(self, datagrams: Sequence[bytes]) -> list[bytes]:
+        """Answer datagrams of one client together, in as few as will fit, as rsrv does (``cast_server.c``).
+
+        Args:
+            datagrams: what came from one address and port and waits for an answer, whatever it holds.
+
+        Returns:
+            The reply datagrams, with the number of the last datagram that has one; none if no name is served.
+        """
+        self._answers.refresh()
+        here = self._answers.here
+        served: list[bytes] = []
         """Ids of the client for names that are served here: the only thing in which their replies differ."""
-        others: list[bytes] = []
-        get, add, unknown = answers.get, own.append, _UNKNOWN
-        unserved = 0
-        asked, sequence = read_searches(data)
-        for cid, raw in asked:
-            reply = get(raw, unknown)
-            if reply is unknown:
-                reply = self._look_up(raw)
-            if reply is here:
-                add(cid)
-            elif reply is None:
-                unserved += 1
-            else:
-                others.append(reply + cid + _TAIL)
-        self.searches += unserved + len(own) + len(others)
-        self.found += len(own) + len(others)
-        if not own and not others:
+        elsewhere: list[bytes] = []
+        last: int | None = None
+        for data in datagrams:
+            cids, names, sequence = read_searches(data)
+            replies = list(map(self._answers.__getitem__, names))
+            self.searches += len(replies)
+            if sequence is not None:
+                last = sequence
+            if replies.count(here) == len(replies):
+                served += cids
+            elif any(replies):
+                both = list(zip(cids, replies, strict=True))
+                served += [cid for cid, reply in both if reply is here]
+                elsewhere += [
+                    reply + cid + _TAIL for cid, reply in both if reply is not here and reply is not _UNSERVED
+                ]
+        if not served and not elsewhere:
             return []
-        head = HEADER.pack(Command.VERSION, 0, int(sequence is not None), MINOR_VERSION, sequence or 0, 0)
-        if others:
-            others += [here + cid + _TAIL for cid in own]
-            return [head + b"".join(others[at : at + _MOST]) for at in range(0, len(others), _MOST)]
+        self.found += len(served) + len(elsewhere)
+        head = HEADER.pack(Command.VERSION, 0, int(last is not None), MINOR_VERSION, last or 0, 0)
+        if elsewhere:
+            elsewhere += [here + cid + _TAIL for cid in served]
+            return [head + b"".join(elsewhere[at : at + _MOST]) for at in range(0, len(elsewhere), _MOST)]
         between = _TAIL + here
-        return [head + here + between.join(own[at : at + _MOST]) + _TAIL for at in range(0, len(own), _MOST)]
-
-    def _look_up(self, raw: bytes) -> bytes | None:
-        """Return the reply for a name up to the client's id, and remember it where it can be; ``None``: no reply."""
-        name = raw.partition(b"\0")[0]
-        reply = None
-        if self.names.knows(name):
-            place = self.names.place(name)
-            reply = self._here if place is None else _REPLY.pack(Command.SEARCH, 8, place[1], 0, place[0])
-        if self._generation >= 0 and len(raw) <= _LONGEST:
-            if len(self._answers) >= REMEMBERED:
-                self._answers.clear()
-            self._answers[raw] = reply
-        return reply
+        return [head + here + between.join(served[at : at + _MOST]) + _TAIL for at in range(0, len(served), _MOST)]
 
 
-def read_searches(data: bytes) -> tuple[Asked, int | None]:
-    """Return the searches in a datagram, and the datagram's number if the client numbers them (4.11).
+def read_searches(data: bytes) -> tuple[list[bytes], list[bytes], int | None]:
+    """Take a datagram apart.
 
-    The usual datagram, a VERSION and searches for names of one length, is taken apart in one go; all others message
-    by message, with the same result.
+    The usual datagram, a VERSION and searches, is split where searches begin; that is wrong where the same bytes stand
+    within one (in an id), which its length then shows. All others are read message by message, with the same result.
+
+    Args:
+        data: the datagram.
+
+    Returns:
+        The client's id of each search, its name as it came, and the datagram's number if the client numbers them
+        (4.11).
     """
-    if len(data) < _FIRST.size:
+    version, *searches = data.split(_MARK)
+    try:
+        sizes = bytes(map(_SIZE, searches))
+        lengths = bytes(map(len, searches))
+        right = min(lengths, default=0) >= _BEFORE_NAME and lengths.translate(_SIZES) == sizes
+    except (IndexError, ValueError):  # nothing follows a mark, or too much
+        right = False
+    if not right or len(version) != HEADER_SIZE or version[:4] != bytes(4):
         return _read_each(data)
-    version, numbered, _, number, _, first = _FIRST.unpack_from(data)
-    form = _ALIKE.get(first)
-    if version or form is None:
-        return _read_each(data)
-    step = form.size
-    many, rest = divmod(len(data) - HEADER_SIZE, step)
-    if rest:
-        return _read_each(data)
-    for each in range(HEADER_SIZE, HEADER_SIZE + 4):
-        if data[each::step].count(data[each]) != many:
-            return _read_each(data)
-    return form.iter_unpack(memoryview(data)[HEADER_SIZE:]), number if numbered == 1 else None
+    return list(map(_CID, searches)), list(map(_NAME, searches)), _number_of(version)
 
 
-def _read_each(data: bytes) -> tuple[list[tuple[bytes, bytes]], int | None]:
+def _number_of(version: bytes) -> int | None:
+    """Return the number of a datagram from its VERSION, which the reply repeats (``cas_send_dg_msg``)."""
+    _, _, numbered, _, number, _ = HEADER.unpack(version)
+    return number if numbered == 1 else None
+
+
+def _read_each(data: bytes) -> tuple[list[bytes], list[bytes], int | None]:
     """Do as :func:`read_searches` with any datagram; what is cut off or comes after that is no search."""
-    found: list[tuple[bytes, bytes]] = []
+    cids: list[bytes] = []
+    names: list[bytes] = []
     sequence: int | None = None
     position, end = 0, len(data)
-    last = end - HEADER_SIZE
-    add, unpack = found.append, _ITEM.unpack_from
-    while position <= last:
-        command, size, cid = unpack(data, position)
-        start = position + 16
+    while position <= end - HEADER_SIZE:
+        command, size, cid = _ITEM.unpack_from(data, position)
+        start = position + HEADER_SIZE
         position = start + size
         if position > end:
             break
-        if command == 6:
-            add((cid, data[start:position]))
-        elif command == 0:
-            _, _, numbered, _, number, _ = HEADER.unpack_from(data, start - HEADER_SIZE)
-            # The reply repeats the number (cas_send_dg_msg).
-            sequence = number if numbered == 1 else sequence
-    return found, sequence
+        if command == Command.SEARCH:
+            cids.append(cid)
+            names.append(data[start:position])
+        elif command == Command.VERSION:
+            number = _number_of(data[start - HEADER_SIZE : start])
+            sequence = sequence if number is None else number
+    return cids, names, sequence
 
 
 def searched_names(data: bytes) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from canet.server.core.circuit import Circuit
 from canet.server.core.config import Config
@@ -20,7 +20,7 @@ from canet.server.protocol.message import HEADER
 class Server:
     """Serves the PVs of its providers.
 
-    The driver calls :meth:`connected`, :meth:`datagram` and the circuits; afterwards it takes :attr:`dirty` and
+    The driver calls :meth:`connected`, :meth:`datagrams` and the circuits; afterwards it takes :attr:`dirty` and
     :attr:`jobs`. What happens outside of the driver's calls (a PV is posted by a task) makes the server call
     :attr:`wake` once.
 
@@ -80,12 +80,12 @@ class Server:
         circuit.closed()
         self.circuits.discard(circuit)
 
-    def datagram(self, data: bytes, address: str) -> list[bytes]:
-        """Return the replies to a datagram from an IPv4 address."""
+    def datagrams(self, waiting: Sequence[bytes], address: str) -> list[bytes]:
+        """Return the replies to the datagrams that wait from one port of an IPv4 address."""
         if address in self.config.ignored:
-            self.statistics.refused_datagrams += 1
+            self.statistics.refused_datagrams += len(waiting)
             return []
-        return self.responder.answer(data)
+        return self.responder.answer(waiting)
 
     def mark(self, circuit: Circuit) -> None:
         """Put a circuit among those that the driver looks at."""

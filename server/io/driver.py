@@ -211,8 +211,9 @@ class Driver:
 
         def readable() -> bool:
             # First all that wait are read, then all are answered: the queue is short and overflows less easily so, and
-            # whoever waits for several replies is woken once.
-            answers: list[tuple[tuple[str, int], list[bytes]]] = []
+            # what a client sent in one go is answered in one go.
+            waiting: list[tuple[tuple[str, int], list[bytes]]] = []
+            last = None
             for _ in range(_DATAGRAMS):
                 try:
                     size, sender = sock.recvfrom_into(buffer)
@@ -226,11 +227,12 @@ class Driver:
                 data = bytes(view[:size])
                 if trace is not None:
                     trace("{}:{}".format(*sender), name, data)
-                replies = server.datagram(data, sender[0])
-                if replies:
-                    answers.append((sender, replies))
-            for sender, replies in answers:
-                for reply in replies:
+                if sender != last:
+                    waiting.append((sender, []))
+                    last = sender
+                waiting[-1][1].append(data)
+            for sender, datagrams in waiting:
+                for reply in server.datagrams(datagrams, sender[0]):
                     try:
                         sock.sendto(reply, sender)
                     except OSError as error:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from canet.harness.bench.__main__ import _goal, _table
-from canet.harness.bench.load import MEASURES, LoadError, Measure, Target, find
+from canet.harness.bench.load import MEASURES, SEARCHED, LoadError, Measure, Target, find
 from canet.server.core.pv import PV
 from tests.server.live import Live, free_port, live
 
@@ -14,7 +14,7 @@ from tests.server.live import Live, free_port, live
 @pytest.fixture(scope="module")
 def running() -> Iterator[Live]:
     """Run a server with what the benchmark asks for."""
-    with live("asyncio", PV("x", 1.5), PV("array", np.zeros(1000))) as server:
+    with live("asyncio", PV("x", 1.5), PV("array", np.zeros(1000)), *(PV(name, 0.0) for name in SEARCHED)) as server:
         yield server
 
 
