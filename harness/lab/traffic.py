@@ -23,6 +23,14 @@ PATIENCE = 30.0
 """Seconds within which a flood must have been worked off."""
 
 
+LATE = 0.15
+"""By what part of the pause between beacons one may be late; clients take 0.25 for a sign (``bhe.cpp``)."""
+
+
+class DisturbedError(RuntimeError):
+    """The machine was too busy to do a step as the scenario says, so the run tells nothing; another one may."""
+
+
 def beacon(number: int, port: int = 5064, address: str = "0.0.0.0") -> bytes:
     """Return a beacon: a server that listens on TCP ``port`` of ``address`` says that it is alive."""
     return Message(Command.RSRV_IS_UP, MINOR_VERSION, port, number & 0xFFFFFFFF, int(IPv4Address(address))).pack()
@@ -35,6 +43,9 @@ def announce(lab: Lab, step: Step) -> None:
     announce; a missing address means "where this comes from". ``gaps`` are the pauses before the first beacons, where
     they differ from ``period``. Measures ``repeated_to``: how many clients got them from a repeater on their host, over
     its loopback; of those that ``register`` made, if there are any.
+
+    Raises:
+        DisturbedError: a beacon to ``client`` left so late that the client may take that for a sign.
     """
     args: dict[str, Any] = dict(step.args)
     address, _, port = str(args.get("server", ":5064")).rpartition(":")
@@ -52,6 +63,11 @@ def announce(lab: Lab, step: Step) -> None:
             due += float(gap)
             time.sleep(max(0.0, due - time.monotonic()))  # the period is the message
             sock.sendto(beacon(int(number), int(port), address or "0.0.0.0"), target)
+            late = time.monotonic() - due
+            if args.get("client") and late > LATE * (float(gap) or period):
+                raise DisturbedError(
+                    f"beacon {number} from {step.args['host']} left {late:.2f} s late: the machine is busy"
+                )
     proven = watching.rest(lab)
     watching.catch_up(lab)
     told = _repeated(lab, begun, target[1])

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from ipaddress import IPv4Address
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from canet.harness.lab import lab, traffic
 from canet.harness.lab.lab import Lab
 from canet.harness.participants.recipe import missing
+from canet.harness.run import run
+from canet.harness.run.cases import Case
 from canet.scenarios.model import Client, Scenario, Server, Step
 from tests.harness.places import LAN, need_namespaces
 
@@ -88,6 +93,38 @@ def test_beacons_are_announced_and_heard() -> None:
     )
     assert seen["heard"]["announces"] == ("10.1.0.9:6064",)
     assert seen["heard"]["in_sequence"] is True
+
+
+def test_a_train_of_beacons_that_leaves_late_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a client makes of beacons depends on their pace, so a pace that was not kept ends the run."""
+    sleep = time.sleep
+    monkeypatch.setattr(traffic, "time", SimpleNamespace(monotonic=time.monotonic, sleep=lambda s: sleep(s + 0.05)))
+
+    with pytest.raises(traffic.DisturbedError, match=r"beacon 0 from client left 0\.\d+ s late"):
+        play(
+            step("watch", "libca"),
+            step("await", "libca", event="value"),
+            step("announce", client="libca", host="client", address="127.0.0.1", server="10.1.0.2:5064", period=0.2),
+        )
+
+
+def test_a_disturbed_run_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that the machine disturbed is no verdict about a server, unless it is so each time."""
+    scenario = replace(SCENARIO, clients=(), steps=())
+    real, failures = lab.run, [2]
+
+    def disturbed(*args: Any) -> Any:
+        failures[0] -= 1
+        if failures[0] >= 0:
+            raise traffic.DisturbedError("the machine is busy")
+        return real(*args)
+
+    monkeypatch.setattr(lab, "run", disturbed)
+    assert run.run_case(Case(scenario, "asyncio")).verdict.outcome == "holds"
+
+    failures[0] = 3
+    verdict = run.run_case(Case(scenario, "asyncio")).verdict
+    assert (verdict.outcome, verdict.reason) == ("error", "the machine is busy")
 
 
 @pytest.mark.parametrize("kind", ["libca", "caproto"])
