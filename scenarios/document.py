@@ -334,7 +334,8 @@ class WhenTable(Table):
         list[str] | None, Meta(description="Source addresses (`A` or `A:PORT`) of the replies: these and no other.")
     ] = None
     replies: Annotated[
-        Annotated[int, Meta(ge=0)] | None, Meta(description="Reply datagrams to one datagram of the probe.")
+        Annotated[int, Meta(ge=0)] | None,
+        Meta(description="How often each datagram of the probe is answered; a server may do so twice in one datagram."),
     ] = None
     reads: Annotated[str | None, Meta(description="PVs that a client read.")] = None
     says: Annotated[str | None, Meta(description="Regular expression that the output matches.")] = None

@@ -174,7 +174,7 @@ class Expectation:
     reply_from: tuple[str, ...] | None = None
     """Source addresses (``A`` or ``A:PORT``) of the replies; every reply has one of them, each is seen."""
     replies: int | None = None
-    """Number of reply datagrams to one datagram of the probe; shows duplicates."""
+    """How often each datagram of the probe is answered: by several servers, or by one that got it several times."""
     reads: Outcome | None = None
     """Clients: the PVs that were read. ``one of`` for a try, ``spread`` over the tries."""
     says: str | None = None

@@ -12,5 +12,5 @@ settings.load_profile("canet")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Run two workers for each CPU: most scenarios wait for clients and servers, not for a CPU."""
-    return 2 * (os.cpu_count() or 1)
+    """Run four workers for each CPU: most scenarios wait for clients and servers, not for a CPU."""
+    return 4 * (os.cpu_count() or 1)

@@ -92,7 +92,7 @@ def run_all(
     require_all: bool = False,
     times: int = 1,
 ) -> list[Result]:
-    """Run cases, ``jobs`` at a time (0: two for each CPU), and return their results in their order.
+    """Run cases, ``jobs`` at a time (0: four for each CPU), and return their results in their order.
 
     Args:
         wanted: the cases.
@@ -103,7 +103,7 @@ def run_all(
     """
     everything = [case for case in wanted for _ in range(times)]
     results: dict[int, Result] = {}
-    workers = jobs or 2 * len(os.sched_getaffinity(0))  # clients mostly wait for answers that do not come
+    workers = jobs or 4 * len(os.sched_getaffinity(0))  # clients mostly wait for answers that do not come
     waiting = iter(enumerate(everything))
     pool = ThreadPoolExecutor(workers, thread_name_prefix="canet-lab")
     try:

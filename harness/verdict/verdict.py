@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from canet.harness.observation import Check, ClientSeen, Observation, ProbeSeen, Shot, Verdict
+from canet.harness.observation import Check, ClientSeen, Observation, ProbeSeen, Reply, Shot, Verdict
 from canet.harness.verdict import measures
 from canet.scenarios.model import Expectation, Outcome, Scenario
 
@@ -107,7 +107,7 @@ def _probe_checks(expectation: Expectation, probe: ProbeSeen, observation: Obser
             expectation.because or note,
         )
     if expectation.replies is not None:
-        counts = Counter(len(shot.replies) for shot in probe.shots)
+        counts = Counter(sum(map(_times, shot.replies)) for shot in probe.shots)
         holds = set(counts) == {expectation.replies}
         yield Check(
             subject=probe.name,
@@ -117,6 +117,11 @@ def _probe_checks(expectation: Expectation, probe: ProbeSeen, observation: Obser
             holds=_doubted(holds, doubt),
             why=doubt if holds and doubt else expectation.because or note,
         )
+
+
+def _times(reply: Reply) -> int:
+    """Return how often a reply answers: servers join the replies to datagrams that they read together."""
+    return max(Counter(reply.pvs).values(), default=1)
 
 
 def answered(shot: Shot) -> frozenset[str]:

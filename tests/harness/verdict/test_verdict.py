@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from canet.harness.observation import ClientSeen, ClientTry, Connection, Observation, ProbeSeen, Reply, Shot
@@ -84,6 +86,16 @@ def test_connections_belong_to_the_datagrams_that_led_to_them() -> None:
     wanted = Expectation(subject="p", connects=Outcome.parse("one of a, b"))
     assert outcome(wanted, probes=(seen,))[:2] == ("fails", [False])
     assert outcome(Expectation(subject="p", connects=Outcome.parse("some of a, b")), probes=(seen,))[1] == [False]
+
+
+def test_a_reply_may_answer_twice() -> None:
+    """A server that gets a search twice answers once or twice, as it reads them, and both are the same."""
+    once = Reply(time=0.0, server="a", address="10.1.0.2:5064", announced="10.1.0.2:5064", pvs=("x", "y"))
+    twice = replace(once, pvs=("x", "y", "x", "y"))
+    for replies in ((once, once), (twice,)):
+        seen = (ProbeSeen(name="p", shots=(Shot(source="1", received=("a",), replies=replies),)),)
+        assert outcome(Expectation(subject="p", replies=2), probes=seen)[1] == [True]
+        assert outcome(Expectation(subject="p", replies=1), probes=seen)[1] == [False]
 
 
 def test_addresses_and_numbers_of_replies() -> None:
