@@ -44,7 +44,7 @@ def compare(
         typer.Option("--client", "-c", help="Who plays the clients; may be repeated (libca, caproto, canet)."),
     ] = None,
     packets_only: Annotated[bool, typer.Option("--packets-only", help="Without clients.")] = False,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Labs at the same time; 0: two per CPU.")] = 0,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Labs at the same time; 0: four per CPU.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Run the same scenario with each implementation, and show where they differ."""

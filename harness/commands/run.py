@@ -58,7 +58,7 @@ def run_scenarios(
     require_all: Annotated[bool, typer.Option("--require-all", help="A skip is a failure.")] = False,
     packets_only: Annotated[bool, typer.Option("--packets-only", help="Without clients.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Every check, and the messages.")] = False,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Labs at the same time; 0: two per CPU.")] = 0,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Labs at the same time; 0: four per CPU.")] = 0,
     times: Annotated[int, typer.Option("--times", "-n", help="Run each case so often.", min=1)] = 1,
 ) -> None:
     """Run scenarios in labs and compare what is seen with what is expected."""

@@ -44,7 +44,7 @@ def statements(
         typer.Option("--subject", "-s", help="Who plays the servers; may be repeated. Default: canet's backends."),
     ] = None,
     packets_only: Annotated[bool, typer.Option("--packets-only", help="Without libca and other clients.")] = False,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Labs at the same time; 0: two per CPU.")] = 0,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Labs at the same time; 0: four per CPU.")] = 0,
     require_all: Annotated[
         bool, typer.Option("--require-all", help="What is not installed is a failure, not a remark.")
     ] = False,
