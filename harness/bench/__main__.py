@@ -20,7 +20,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from canet.harness.bench.load import MEASURES, Connection, LoadError, Target, find, header
+from canet.harness.bench.load import Connection, LoadError, Target, find, header
+from canet.harness.bench.measures import MEASURES
 from canet.harness.bench.servers import CONTENDERS, ELEMENTS, Contender, canet_with
 from canet.netns import Host, HostNamespace, Network, Topology, Unavailable, enter
 from canet.netns.process import Process

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from canet.harness.bench.load import SEARCHED
+from canet.harness.bench.searches import SEARCHED
 from canet.netns import HostNamespace
 from canet.netns.process import Process
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from canet.harness.bench.__main__ import _goal, _table
-from canet.harness.bench.load import MEASURES, SEARCHED, LoadError, Measure, Target, find
+from canet.harness.bench.load import LoadError, Target, find
+from canet.harness.bench.measures import MEASURES, Measure
+from canet.harness.bench.searches import SEARCHED
 from canet.server.core.pv import PV
 from tests.server.live import Live, free_port, live
 
