@@ -22,7 +22,16 @@ from pathlib import Path
 from typing import Any
 
 from canet.netns import channel, hostfiles
-from canet.netns.syscalls import CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWUTS, set_hostname, set_process_name, setns, unshare
+from canet.netns.syscalls import (
+    CLONE_NEWNET,
+    CLONE_NEWNS,
+    CLONE_NEWUTS,
+    print_by_lines,
+    set_hostname,
+    set_process_name,
+    setns,
+    unshare,
+)
 
 STATUS = struct.Struct("=i")
 """What a status pipe carries: the exit status, or minus the signal."""
@@ -180,6 +189,7 @@ def _run_target(request: dict[str, Any]) -> int:
         sys.stdin = open(0, closefd=False)  # noqa: SIM115 - descriptors 0 to 2 live as long as the process
         sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115
         sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
+        print_by_lines()
         result = getattr(importlib.import_module(module), name)(*request["args"])
         code = result if isinstance(result, int) else 0
     except SystemExit as leave:

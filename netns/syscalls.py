@@ -1,4 +1,4 @@
-"""The few Linux system calls about namespaces and mounts that Python's ``os`` does not offer on 3.11."""
+"""The few calls of Linux and the C library about namespaces, mounts and output that Python does not offer on 3.11."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ MS_PRIVATE = 0x40000
 MNT_DETACH = 2
 
 PR_SET_NAME = 15
+_IOLBF = 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -64,6 +65,11 @@ def set_hostname(name: str) -> None:
 def set_process_name(name: str) -> None:
     """Name the calling thread, 15 bytes at most, so that ``ps`` shows what it is (prctl(2))."""
     _libc.prctl(PR_SET_NAME, name.encode()[:15], 0, 0, 0)
+
+
+def print_by_lines() -> None:
+    """Let what C libraries print leave line by line, though it goes to a file (setvbuf(3))."""
+    _libc.setvbuf(ctypes.c_void_p.in_dll(_libc, "stdout"), None, _IOLBF, 0)
 
 
 def effective_capabilities() -> int:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from canet.harness.participants import serve_rsrv
 from canet.scenarios.model import SUBJECTS, WITNESS, Client, Server, Value
 from canet.scenarios.versions import as_it_reads
 
@@ -188,7 +189,7 @@ def _rsrv(server: Server, _backend: str, _trace: bool) -> Recipe:
         env=server.env,
         uid=server.uid,
         # Its sockets are there earlier, but until then it throws away what they receive (``cast_server.c``, ctlRun).
-        ready="iocRun: All initialization complete",
+        ready=serve_rsrv.DONE if server.options.get("afterwards") else "iocRun: All initialization complete",
         fatal="can't proceed, suspending",
     )
 

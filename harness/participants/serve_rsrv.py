@@ -11,6 +11,9 @@ import signal
 from collections.abc import Mapping
 from typing import Any
 
+DONE = "canet: done afterwards"
+"""Printed when what ``afterwards`` says is done."""
+
 
 def prepare(config: Mapping[str, Any]) -> None:
     """Load a database with the PVs of ``config``; nothing is bound yet.
@@ -45,6 +48,7 @@ def serve(config: Mapping[str, Any]) -> None:
     iocInit()
     if config.get("afterwards"):
         iocshCmd(str(config["afterwards"]).encode())
+        print(DONE, flush=True)
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
     os._exit(0)  # the IOC's threads do not end by themselves
 

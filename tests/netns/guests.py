@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import socket
@@ -27,6 +28,15 @@ def signals() -> None:
     """Print which signals are not handled by default, and what is blocked."""
     ignored = [each.name for each in signal.valid_signals() if signal.getsignal(each) == signal.SIG_IGN]
     print(sorted(ignored), signal.pthread_sigmask(signal.SIG_BLOCK, []), os.getpid() == os.getsid(0))
+
+
+def print_in_c() -> None:
+    """Let the C library print, and end without giving it a chance to flush."""
+    libc = ctypes.CDLL(None)
+    libc.puts(b"a line")
+    print("in between")
+    libc.printf(b"%s", b"cut off")
+    os._exit(0)
 
 
 def fail() -> None:

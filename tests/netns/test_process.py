@@ -106,6 +106,12 @@ def test_signals_are_at_their_defaults(network: Build) -> None:
     assert [number for number in sorted(signal.valid_signals()) if ignored >> (number - 1) & 1] == []
 
 
+def test_what_c_libraries_print_leaves_by_lines(network: Build) -> None:
+    """It stands between Python's lines where it belongs, and is not lost when the process is killed."""
+    net = network(lan())
+    assert ended(net["client"].spawn(target=f"{GUESTS}:print_in_c")) == (0, "a line\nin between\n")
+
+
 UNDER_NOHUP = """
 import signal, sys
 sys.path[:] = {path!r}
