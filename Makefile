@@ -8,7 +8,7 @@ run: $(VENV)/.ready
 	$(VENV)/bin/canet statements
 
 test: lint
-	$(PY) -m pytest -n auto --canet-retries 1
+	$(PY) -m pytest -n auto -rs --canet-retries 1
 
 lint: $(VENV)/.ready
 	$(VENV)/bin/ruff check .
