@@ -46,7 +46,11 @@ PURPOSES: Final[dict[str, tuple[bool, str, str]]] = {
     "nftables": (False, "firewall rules", _MODULE.format("CONFIG_NF_TABLES", "nf_tables")),
     "nftables-nat": (False, "address translation", _MODULE.format("CONFIG_NFT_NAT", "nft_nat")),
     "nftables-netdev": (False, "loss and cuts without a relay", _MODULE.format("CONFIG_NF_TABLES_NETDEV", "nf_tables")),
-    "netem": (False, "nothing: impairments are made by nftables and a relay", ""),
+    "netem": (
+        False,
+        "delay, duplicates and rates without a relay",
+        _MODULE.format("CONFIG_NET_SCH_NETEM", "sch_netem"),
+    ),
     "user-ids": (False, "servers of different users on one host", _ROOT_ONLY),
 }
 """Feature → needed, purpose, remedy; in the order in which they are shown."""
@@ -224,11 +228,12 @@ def _rules(kind: str) -> None:
 
 def _netem() -> None:
     from canet.netns.errors import NetworkError
+    from canet.netns.netem import hurt
     from canet.netns.netlink import Netlink
-    from canet.netns.rtnetlink import add_netem
+    from canet.netns.topology import Impairment
 
     with Netlink() as channel:
-        refused = channel.request([add_netem(50)])
+        refused = channel.request([hurt(50, Impairment(delay=0.001))])
     if refused:
         raise NetworkError(str(refused[0]))
 

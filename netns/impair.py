@@ -1,4 +1,4 @@
-"""Make cables hurt packets: nftables drops where only loss is asked for, a relay in user space for all else.
+"""Make cables hurt packets: by nftables where only loss is asked for, by netem where that does, else by a relay.
 
 Drops sit at the bridge port, in the netdev family: ``ingress`` for what the host sends, ``egress`` for what it
 would receive. They cost nothing, but their chance has no seed. The relay takes the port off the bridge and puts
@@ -6,7 +6,9 @@ itself between::
 
     host eth0 ─── port p10001 ══ Relay ══ s10001 ─── r10001 ─── bridge
 
-The port keeps its index, so captures still see there what the host sends and what is delivered to it.
+The port keeps its index, so captures still see there what the host sends and what is delivered to it. netem sits at
+that port, too, and hurts what the host would receive. What the host sends would have to be hurt on the host, before
+captures see it; so the relay does that on every kernel.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from canet.netns import rtnetlink
+from canet.netns import netem, rtnetlink
 from canet.netns.apply import Realm, checksum_when_sent
 from canet.netns.errors import NetworkError
 from canet.netns.netlink import NETLINK_NETFILTER, Message, Netlink
@@ -45,6 +47,8 @@ class _Cable:
     bridge_side: socket.socket | None = None
     tables: set[tuple[str, str]] = field(default_factory=set)
     """(namespace, device) with a table of drops."""
+    netem: bool = False
+    """The kernel hurts what the host would receive."""
 
 
 class Impairments:
@@ -54,6 +58,8 @@ class Impairments:
         self._realm = realm
         self._cables: dict[tuple[str, str], _Cable] = {}
         self._relay: Relay | None = None
+        self._has_netem = True
+        """Until the kernel says that it has none."""
 
     def close(self) -> None:
         """Stop relaying; the interfaces go with their namespaces."""
@@ -80,6 +86,8 @@ class Impairments:
         wanted = {each.direction: each for each in interface.impairments}
         cable = self._cables.setdefault((host, interface.name), _Cable())
         self._stop_drops(cable)
+        if self._by_netem(cable, place, wanted.get("in", _SOUND)):
+            del wanted["in"]
         relayed = cable.host_side is not None or any(_needs_relay(each) for each in wanted.values())
         if relayed and place.port is None:
             raise NetworkError(
@@ -100,6 +108,18 @@ class Impairments:
                 # Kernels before 5.16 have no egress hook: the relay does the same.
                 self._stop_drops(cable)
                 self._carry(cable, place, interface, wanted)
+
+    def _by_netem(self, cable: _Cable, place: Place, wanted: Impairment) -> bool:
+        """Let the kernel hurt what the host would receive, if that is for it, and say whether it does."""
+        if cable.netem and not netem.does(wanted):
+            assert place.port is not None
+            self._realm.request(WIRE, [netem.heal(place.port)])
+            cable.netem = False
+        if place.port is None or not netem.does(wanted) or not self._has_netem:
+            return False
+        refused = self._realm.route(WIRE).request([netem.hurt(place.port, wanted)])
+        cable.netem = self._has_netem = not refused
+        return cable.netem
 
     def _carry(
         self, cable: _Cable, place: Place, interface: Interface, wanted: Mapping[Literal["in", "out"], Impairment]

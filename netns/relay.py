@@ -2,7 +2,7 @@
 
 :class:`Line` is one direction of a cable and pure: frames and times in, frames and times out; the same seed and the
 same frames at the same times give the same fate. :class:`Relay` carries frames between interfaces by it.
-It is used on every kernel, netem or not, so that results do not depend on the kernel.
+netem does a part of it where the kernel has it, with the same results (:mod:`canet.netns.netem`).
 """
 
 from __future__ import annotations

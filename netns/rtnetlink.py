@@ -24,7 +24,6 @@ PROTO_KERNEL: Final = 2
 _NEW: Final = NLM_F_CREATE | NLM_F_EXCL
 _NLA_F_NESTED: Final = 0x8000
 _PROTO_STATIC, _SCOPE_UNIVERSE, _SCOPE_LINK = 4, 0, 253
-_ROOT: Final = 0xFFFFFFFF
 
 
 def _state(*, up: bool) -> dict[str, int]:
@@ -195,12 +194,6 @@ def describe_route(route: Route) -> str:
         if value is not None:
             text += f" {word} {value}"
     return text if route.type == "unicast" else f"{route.type} {text}"
-
-
-def add_netem(index: int) -> Message:
-    """Put a netem that does nothing upon an interface, to see whether the kernel has one."""
-    attributes = [("TCA_KIND", "netem"), ("TCA_OPTIONS", {"limit": 1000})]
-    return Message("RTM_NEWQDISC", "add netem", {"index": index, "parent": _ROOT}, attributes, _NEW)
 
 
 def port_states_request() -> Message:
