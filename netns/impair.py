@@ -111,14 +111,14 @@ class Impairments:
 
     def _by_netem(self, cable: _Cable, place: Place, wanted: Impairment) -> bool:
         """Let the kernel hurt what the host would receive, if that is for it, and say whether it does."""
-        if cable.netem and not netem.does(wanted):
-            assert place.port is not None
-            self._realm.request(WIRE, [netem.heal(place.port)])
-            cable.netem = False
-        if place.port is None or not netem.does(wanted) or not self._has_netem:
+        if place.port is None:
             return False
-        refused = self._realm.route(WIRE).request([netem.hurt(place.port, wanted)])
-        cable.netem = self._has_netem = not refused
+        before, cable.netem = cable.netem, False
+        if self._has_netem and netem.does(wanted):
+            # Whatever it is refused for, a kernel without the module or another: the relay does the same.
+            cable.netem = self._has_netem = not self._realm.route(WIRE).request([netem.hurt(place.port, wanted)])
+        if before and not cable.netem:
+            self._realm.request(WIRE, [netem.heal(place.port)])
         return cable.netem
 
     def _carry(

@@ -2,7 +2,8 @@
 
 It is asked for only where it does what the relay does (:func:`does`), so that a scenario means the same on every
 kernel. netem has no seed that is the same from kernel to kernel; it lets frames overtake each other by jitter; it
-reorders by sending early what the relay holds back; and it flips bits of the Ethernet header, too.
+reorders by sending early what the relay holds back; it flips bits of the Ethernet header, too; of a frame that is both
+lost and copied it sends one; a copy takes its share of the rate; and it counts rates in whole bytes.
 """
 
 from __future__ import annotations
@@ -26,8 +27,14 @@ _TICK: Final = 64e-9
 
 def does(impairment: Impairment) -> bool:
     """Say whether netem does the same as the relay, where nftables alone cannot."""
-    odd = impairment.seed or impairment.jitter or impairment.reorder or impairment.corrupt or impairment.cut
-    return not odd and bool(impairment.delay or impairment.duplicate or impairment.rate)
+    what, rate = impairment, impairment.rate or 0
+    if not (what.delay or what.duplicate or rate):
+        return False
+    if what.seed or what.jitter or what.reorder or what.corrupt or what.cut:
+        return False
+    if what.duplicate and (what.loss or rate):
+        return False
+    return what.delay / _TICK <= _ALL and rate % 8 == 0 and rate // 8 <= _ALL
 
 
 def hurt(index: int, impairment: Impairment) -> Message:
@@ -39,15 +46,15 @@ def hurt(index: int, impairment: Impairment) -> Message:
     """
     attributes: list[Attribute] = []
     if impairment.rate is not None:
-        rate = {"rate": _within(impairment.rate / 8), "packet_overhead": 0, "cell_size": 0, "cell_overhead": 0}
+        rate = {"rate": impairment.rate // 8, "packet_overhead": 0, "cell_size": 0, "cell_overhead": 0}
         attributes.append(("TCA_NETEM_RATE", rate))
     options = nest(
         *attributes,
-        delay=_within(impairment.delay / _TICK),
+        delay=round(impairment.delay / _TICK),
         limit=QUEUE_FRAMES,
-        loss=_within(impairment.loss * _ALL),
+        loss=round(impairment.loss * _ALL),
         gap=0,
-        duplicate=_within(impairment.duplicate * _ALL),
+        duplicate=round(impairment.duplicate * _ALL),
         jitter=0,
     )
     return Message(
@@ -62,7 +69,3 @@ def hurt(index: int, impairment: Impairment) -> Message:
 def heal(index: int) -> Message:
     """Take netem away from an interface; frames under way are lost."""
     return Message("RTM_DELQDISC", f"take netem from interface {index}", {"index": index, "parent": _ROOT})
-
-
-def _within(value: float) -> int:
-    return min(round(value), _ALL)

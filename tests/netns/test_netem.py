@@ -23,12 +23,10 @@ Build = Callable[[Topology], Network]
 
 
 def test_bytes_are_those_of_tc() -> None:
-    """``tc qdisc replace dev … root handle 1: netem delay 1ms loss 50% duplicate 25% rate 1mbit``."""
-    what = Impairment(direction="in", delay=0.001, loss=0.5, duplicate=0.25, rate=1_000_000)
+    """``tc qdisc replace dev … root handle 1: netem delay 1ms loss 50% rate 1mbit``."""
+    raw = netlink.encode(netem.hurt(7, Impairment(direction="in", delay=0.001, loss=0.5, rate=1_000_000)), 3)
 
-    raw = netlink.encode(netem.hurt(7, what), 3)
-
-    options = struct.pack("=IIIIII", 15625, 1000, 0x80000000, 0, 0x40000000, 0)  # struct tc_netem_qopt
+    options = struct.pack("=IIIIII", 15625, 1000, 0x80000000, 0, 0, 0)  # struct tc_netem_qopt
     options += struct.pack("=HHIiIi", 20, 6, 125_000, 0, 0, 0)  # TCA_NETEM_RATE, struct tc_netem_rate
     kind = struct.pack("=HH8s", 10, 1, b"netem")  # TCA_KIND with its zero, padded
     assert struct.unpack_from("=IHH", raw) == (len(raw), 36, 0x1 | 0x4 | 0x100 | 0x400)  # RTM_NEWQDISC
@@ -36,12 +34,13 @@ def test_bytes_are_those_of_tc() -> None:
     assert raw[36:] == kind + struct.pack("=HH", 4 + len(options), 2) + options
 
 
-def test_the_largest_values_fit() -> None:
-    """What is more than 32 bits hold is as much as they hold."""
-    raw = netlink.encode(netem.hurt(7, Impairment(delay=1000.0, loss=1.0, rate=1 << 40)), 1)
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_copies_are_a_share_of_all_32_bits(share: float) -> None:
+    """``tc … netem duplicate 25%``; without a rate there is no attribute behind the structure."""
+    raw = netlink.encode(netem.hurt(7, Impairment(delay=0.1, duplicate=share)), 3)
 
-    assert struct.pack("=III", 0xFFFFFFFF, 1000, 0xFFFFFFFF) in raw
-    assert struct.pack("=HHI", 20, 6, 0xFFFFFFFF) in raw
+    options = struct.pack("=IIIIII", 1_562_500, 1000, 0, 0, round(share * 0xFFFFFFFF), 0)
+    assert raw.endswith(struct.pack("=HH", 4 + len(options), 2) + options)
 
 
 def test_taking_it_away_names_the_root() -> None:
@@ -56,8 +55,11 @@ def test_taking_it_away_names_the_root() -> None:
     ("impairment", "wanted"),
     [
         (Impairment(delay=0.1), True),
-        (Impairment(duplicate=0.5, loss=0.1), True),
-        (Impairment(rate=9600), True),
+        (Impairment(delay=0.1, loss=0.1), True),
+        (Impairment(delay=0.1, duplicate=0.5), True),
+        (Impairment(delay=0.1, rate=9600), True),
+        (Impairment(delay=274.8), True),
+        (Impairment(rate=8 * 0xFFFFFFFF), True),
         (Impairment(), False),
         (Impairment(loss=0.5), False),
         (Impairment(cut=True, delay=0.1), False),
@@ -65,6 +67,11 @@ def test_taking_it_away_names_the_root() -> None:
         (Impairment(delay=0.1, jitter=0.05), False),
         (Impairment(delay=0.1, reorder=0.1), False),
         (Impairment(delay=0.1, corrupt=0.1), False),
+        (Impairment(duplicate=0.5, loss=0.1), False),
+        (Impairment(duplicate=0.5, rate=9600), False),
+        (Impairment(rate=9601), False),
+        (Impairment(rate=8 << 32), False),
+        (Impairment(delay=275.0), False),
     ],
 )
 def test_it_is_asked_for_what_it_does_like_the_relay(impairment: Impairment, wanted: bool) -> None:
@@ -135,6 +142,17 @@ def test_a_kernel_without_it_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> N
     assert hurt(impairments, monkeypatch, SLOW) == ["in"]
     assert hurt(impairments, monkeypatch, SLOW) == ["in"]
     assert kernel.asked == ["RTM_NEWQDISC"]
+
+
+def test_what_is_refused_later_does_not_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the kernel and the relay would both hurt the same frames."""
+    kernel = Kernel()
+    impairments = Impairments(kernel)  # type: ignore[arg-type]
+
+    assert hurt(impairments, monkeypatch, SLOW) == []
+    kernel.refuses = errno.EINVAL
+    assert hurt(impairments, monkeypatch, Impairment(direction="in", delay=0.2)) == ["in"]
+    assert kernel.asked == ["RTM_NEWQDISC", "RTM_NEWQDISC", "RTM_DELQDISC"]
 
 
 @pytest.mark.parametrize("what", [Impairment(direction="in", duplicate=1.0), Impairment(direction="in", delay=0.001)])
