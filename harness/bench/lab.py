@@ -1,8 +1,8 @@
 """Measure the harness itself: ``python -m canet.harness.bench.lab``.
 
 Prints in one run, next to what is to be reached: how long a scenario takes from start to verdict and torn down; the
-harness's own part of that with rsrv and libca, which take far longer themselves; 200 scenarios as items of pytest; and
-the topology alone as a ratio to the same work by ``ip -batch``, where that program is installed.
+harness's own part of that with rsrv and libca, which take far longer themselves; a lab of 200 hosts; 200 scenarios as
+items of pytest; and the topology alone as a ratio to the same work by ``ip -batch``, where that program is installed.
 """
 
 from __future__ import annotations
@@ -13,148 +13,110 @@ import os
 import shutil
 import statistics
 import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
-from canet.netns import Network, enter
+from canet.harness.bench.items import run as run_items
+from canet.harness.bench.waits import waits
+from canet.harness.run import run
+from canet.harness.run.cases import Case, lacking, without_clients
+from canet.netns import Network, Topology, enter
+from canet.netns.bench import ours, site
+from canet.scenarios.model import Scenario
 
-ITEMS = 200
-ROW = "{:<78} {:>9} {}"
+ITEMS: Final = 200
+HOSTS, SEGMENTS = 200, 10
+WIDTH: Final = 76
+
+Row = tuple[str, float, float | None]
+"""What was measured, the seconds, and within which it should be."""
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=20, help="runs of each (default 20)")
+    parser.add_argument("--items", type=int, default=ITEMS, help=f"scenarios as items of pytest (default {ITEMS})")
     parser.add_argument("--scenario", default="broadcast_reaches_all", help="one segment, two hosts, three servers")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     enter()
     from canet.scenarios.library import find
 
     scenario = find(options.scenario)[0]
-    print(ROW.format("load of the machine (last minute) per CPU", f"{_load():.2f}", ""))
-    for name, seconds, goal in _rows(scenario, options.times):
-        shown = f"{seconds:.1f} s" if seconds > 2 else f"{seconds * 1e3:.1f} ms"
-        print(ROW.format(name, shown, goal), flush=True)
+    load = os.getloadavg()[0] / (os.cpu_count() or 1)
+    print(f"{'load of the machine (last minute) per CPU':<{WIDTH}} {load:9.2f}", flush=True)
+    for row in rows(scenario, options.times, options.items):
+        print(line(*row), flush=True)
     if shutil.which("ip"):
-        ratio = median(lambda: _network(scenario.topology), options.times) / median(by_ip, options.times)
-        print(ROW.format("the topology alone: canet / ip -batch", f"{ratio:.2f}", "goal 3"))
+        alone = median(functools.partial(network, scenario.topology), options.times)
+        print(f"{'the topology alone: canet / ip -batch':<{WIDTH}} {alone / median(by_ip, options.times):9.2f}")
 
 
-def _load() -> float:
-    return os.getloadavg()[0] / (os.cpu_count() or 1)
+def line(what: str, seconds: float, goal: float | None) -> str:
+    """Return a row as text.
+
+    >>> line("up", 0.0421, 0.15).split()
+    ['up', '42.1', 'ms', 'goal', '150', 'ms:', 'reached']
+    >>> line("down", 20.0, 15).split()
+    ['down', '20.00', 's', 'goal', '15', 's:', 'missed']
+    """
+    in_seconds = (goal or seconds) >= 1
+    text = f"{what:<{WIDTH}} " + (f"{seconds:9.2f} s " if in_seconds else f"{seconds * 1e3:9.1f} ms")
+    if goal is None:
+        return text
+    named = f"{goal:g} s" if in_seconds else f"{goal * 1e3:g} ms"
+    return f"{text}  goal {named}: {'reached' if seconds <= goal else 'missed'}"
 
 
-def _rows(scenario: Any, times: int) -> Iterator[tuple[str, float, str]]:
-    """Yield what was measured, the seconds, and the goal."""
-    from canet.harness.participants.recipe import missing
-    from canet.harness.run.cases import Case, without_clients
-
-    packets, name = without_clients(scenario), scenario.id.rpartition("/")[2]
+def rows(scenario: Scenario, times: int, items: int) -> Iterator[Row]:
+    """Measure one after the other."""
+    packets = without_clients(scenario)
     for subject in ("asyncio", "curio", "trio", "mix"):
-        seconds = median(functools.partial(_run, Case(packets, subject)), times)
-        yield f"{name}, {subject}: from start to verdict and down", seconds, "goal 150 ms"
-    for subject, where, what in (("rsrv", packets, "rsrv"), ("asyncio", scenario, "libca"), ("rsrv", scenario, "both")):
-        if missing("rsrv") or missing("libca"):
-            continue
-        case = Case(where, subject)
-        own = statistics.median(_own_part(case) for _ in range(max(3, times // 4)))
-        yield f"{name} with {what}: the harness's own part", own, "goal 100 ms"
-    yield "the topology alone", median(lambda: _network(scenario.topology), times), ""
-    yield f"{ITEMS} scenarios with packets only as items of pytest -n auto", _items(), "goal 15 s"
+        seconds = median(functools.partial(hold, Case(packets, subject)), times)
+        yield f"{scenario.id}, {subject}: from start to verdict and down", seconds, 0.150
+    for what, played, subject in (
+        ("rsrv", packets, "rsrv"),
+        ("libca", scenario, "asyncio"),
+        ("rsrv and libca", scenario, "rsrv"),
+    ):
+        case = Case(played, subject)
+        if lacking(case) is None:
+            own, whole = own_part(case, max(3, times // 4))
+            yield f"the same with {what}: the harness's own part (of {whole * 1e3:.0f} ms)", own, 0.100
+    yield "the topology alone", median(functools.partial(network, scenario.topology), times), None
+    pairs = [ours(site(HOSTS, SEGMENTS)) for _ in range(max(3, times // 5))]
+    up, gone = (statistics.median(column) for column in zip(*pairs, strict=True))
+    yield f"{HOSTS} hosts, {SEGMENTS} segments, a router: up", up, 3.0
+    yield f"{HOSTS} hosts, {SEGMENTS} segments, a router: gone", gone, 1.0
+    yield f"{items} scenarios of packets only as items of pytest -n auto", run_items(items), 15.0
 
 
-def _network(topology: Any) -> None:
+def network(topology: Topology) -> None:
+    """Build a network and take it down."""
     with Network(topology):
         pass
 
 
-def _run(case: Any) -> None:
+def hold(case: Case) -> None:
     """Run a case that holds."""
-    from canet.harness.run import run
-
     result = run.run_case(case)
     if result.verdict.outcome != "holds":
         raise SystemExit(f"{case.id}: {result.verdict}")
 
 
-def _own_part(case: Any) -> float:
-    """Return the seconds of a run less those in which the harness waits for servers to start and for clients to end."""
-    from canet.harness.lab import tries
-    from canet.harness.lab.crew import Crew
-
-    waited: list[float] = []
-    started = time.perf_counter()
-    with _timed(Crew, "start", waited), _timed(tries, "run", waited):
-        _run(case)
-    return time.perf_counter() - started - sum(waited)
-
-
-@contextmanager
-def _timed(owner: Any, name: str, durations: list[float]) -> Iterator[None]:
-    """Note how long each call of a function takes."""
-    real = getattr(owner, name)
-
-    def timed(*args: Any, **options: Any) -> Any:
-        started = time.perf_counter()
-        try:
-            return real(*args, **options)
-        finally:
-            durations.append(time.perf_counter() - started)
-
-    setattr(owner, name, timed)
-    try:
-        yield
-    finally:
-        setattr(owner, name, real)
-
-
-ITEM = """
-title = "Item {number}"
-story = "Three servers on one host hear a broadcast."
-speaks_about = ["asyncio"]
-
-[segments.lan]
-
-[hosts.client.interfaces]
-eth0 = {{ segment = "lan", addresses = ["10.1.0.1/24"] }}
-
-[hosts.ioc.interfaces]
-eth0 = {{ segment = "lan", addresses = ["10.1.0.2/24"] }}
-
-[servers]
-ioc1 = {{ host = "ioc" }}
-ioc2 = {{ host = "ioc" }}
-ioc3 = {{ host = "ioc" }}
-
-[probes.broadcast]
-host = "client"
-to = "10.1.0.255"
-
-[expect.broadcast]
-answered = "all of ioc1, ioc2, ioc3"
-"""
-
-
-def _items() -> float:
-    """Run many scenario files by pytest, as a user's repository would, and return the seconds."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for number in range(ITEMS):
-            (folder / f"item{number:03d}.canet.toml").write_text(ITEM.format(number=number))
-        command = [sys.executable, "-m", "pytest", "-q", "-n", "auto", "-p", "no:cacheprovider", name]
-        (folder / "pytest.ini").write_text("[pytest]\n")
-        started = time.perf_counter()
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-        seconds = time.perf_counter() - started
-        if done.returncode or f"{ITEMS} passed" not in done.stdout:
-            raise SystemExit(done.stdout[-2000:] + done.stderr[-2000:])
-        return seconds
+def own_part(case: Case, times: int) -> tuple[float, float]:
+    """Return medians of the seconds of a run without those in which the lab waits for participants, and with them."""
+    hold(case)
+    durations = []
+    for _ in range(times):
+        with waits() as waited:
+            started = time.perf_counter()
+            hold(case)
+            whole = time.perf_counter() - started
+        durations.append((whole - sum(waited), whole))
+    own, every = zip(*durations, strict=True)
+    return statistics.median(own), statistics.median(every)
 
 
 def median(function: Callable[[], None], times: int) -> float:

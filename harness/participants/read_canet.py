@@ -17,8 +17,11 @@ from typing import Any
 
 from canet.harness.client import search
 from canet.harness.client.blocking import ClientError, Connection
+from canet.harness.participants.patience import STEP, Patience
 from canet.server.io.interfaces import interfaces
 
+SILENCE = 2.0
+"""Seconds after which a server that does not accept or answer is given up, at least."""
 FIRST_PAUSE = 0.032
 """Seconds until the first repetition; each pause is twice the one before (``udpiiu.h``)."""
 
@@ -26,14 +29,14 @@ FIRST_PAUSE = 0.032
 def read(config: Mapping[str, Any]) -> None:
     """Find ``pvs``, read each, print one JSON line ``{"event": "read", …}``."""
     started = time.monotonic()
-    deadline = started + float(config["timeout"])
     names = [str(name) for name in config["pvs"]]
-    found = find(names, destinations(os.environ), deadline)
+    patience = Patience(float(config["timeout"]))
+    found = find(names, destinations(os.environ), patience)
     connected: dict[str, str] = {}
     values: dict[str, Any] = {}
     for name, address in found.items():
         try:
-            with Connection.open(address, timeout=max(0.1, deadline - time.monotonic())) as connection:
+            with Connection.open(address, timeout=max(SILENCE, patience.left)) as connection:
                 channel = connection.channel(name)
                 connected[name] = address
                 value = connection.read(channel)
@@ -67,22 +70,22 @@ def destinations(env: Mapping[str, str]) -> list[tuple[str, int]]:
     return list(dict.fromkeys(found))
 
 
-def find(names: list[str], where: list[tuple[str, int]], deadline: float) -> dict[str, str]:
-    """Search until every name is answered or the time is over; return the first answer for each."""
+def find(names: list[str], where: list[tuple[str, int]], patience: Patience) -> dict[str, str]:
+    """Search until every name is answered or the patience is over; return the first answer for each."""
     found: dict[str, str] = {}
     pause, due = FIRST_PAUSE, 0.0
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-        while len(found) < len(names) and (now := time.monotonic()) < deadline:
-            if now >= due:
+        while len(found) < len(names) and patience.lasts():
+            if (now := time.monotonic()) >= due:
                 waiting = [(cid, name) for cid, name in enumerate(names) if name not in found]
                 for data in search.datagrams(waiting):
                     for target in where:
                         with contextlib.suppress(OSError):
                             sock.sendto(data, target)
                 due, pause = now + pause, pause * 2
-            select.select([sock], [], [], max(0.0, min(due, deadline) - time.monotonic()))
+            select.select([sock], [], [], min(max(0.0, due - time.monotonic()), STEP / 2))
             with contextlib.suppress(OSError):
                 while True:
                     data, (address, _port) = sock.recvfrom(65536)

@@ -8,24 +8,31 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from canet.harness.participants.patience import Patience
+
+SILENCE = 2.0
+"""Seconds after which a connected server that does not answer is given up, at least."""
+
 
 def read(config: Mapping[str, Any]) -> None:
     """Connect to ``pvs``, read each, print one JSON line ``{"event": "read", …}`` and end the process."""
     from caproto.threading.client import Context
 
     started = time.monotonic()
-    timeout = float(config["timeout"])
     names = [str(name) for name in config["pvs"]]
     context = Context()
     pvs = context.get_pvs(*names)
+    patience = Patience(float(config["timeout"]))
+    while not all(pv.connected for pv in pvs) and patience.lasts():
+        time.sleep(1e-3)
     connected: dict[str, str] = {}
     values: dict[str, Any] = {}
     for pv in pvs:
         try:
-            pv.wait_for_connection(timeout=max(0.01, started + timeout - time.monotonic()))
+            pv.wait_for_connection(timeout=0.01)
             host, port = pv.circuit_manager.circuit.address
             connected[pv.name] = f"{host}:{port}"
-            data = pv.read(timeout=max(0.5, started + timeout - time.monotonic())).data
+            data = pv.read(timeout=max(SILENCE, patience.left)).data
             items = [each.decode() if isinstance(each, bytes) else each for each in data.tolist()]
             values[pv.name] = items[0] if len(items) == 1 else items
         except Exception as error:  # whatever a foreign client raises is what we report about it

@@ -14,6 +14,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from canet.harness.participants.libca_messages import show_messages
+from canet.harness.participants.patience import Patience
+
+SILENCE = 2.0
+"""Seconds after which a connected server that does not answer is given up, at least."""
 
 
 def numeric(name: str) -> str:
@@ -36,11 +40,11 @@ def read(config: Mapping[str, Any]) -> None:
     ca.initialize_libca()
     _kept = show_messages(ca.libca)
     started = time.monotonic()
-    deadline = started + float(config["timeout"])
     names = [str(name) for name in config["pvs"]]
     channels = {name: ca.create_channel(name, connect=False, auto_cb=False) for name in names}
     ca.flush_io()
-    while not all(map(ca.isConnected, channels.values())) and time.monotonic() < deadline:
+    patience = Patience(float(config["timeout"]))
+    while not all(map(ca.isConnected, channels.values())) and patience.lasts():
         ca.pend_event(1e-3)
     connected: dict[str, str] = {}
     values: dict[str, Any] = {}
@@ -50,7 +54,7 @@ def read(config: Mapping[str, Any]) -> None:
             if config.get("access"):
                 rights = [word for word, has in (("read", ca.read_access), ("write", ca.write_access)) if has(channel)]
                 print(f"{name}: access: {', '.join(rights) or 'none'}", flush=True)
-            value = ca.get(channel, timeout=max(0.5, deadline - time.monotonic()))
+            value = ca.get(channel, timeout=max(SILENCE, patience.left))
             if value is not None:
                 values[name] = value.tolist() if hasattr(value, "tolist") else value
     seconds = time.monotonic() - started
