@@ -27,7 +27,7 @@ from canet.scenarios.model import Scenario
 
 ITEMS: Final = 200
 HOSTS, SEGMENTS = 200, 10
-WIDTH: Final = 76
+WIDTH: Final = 74
 
 Row = tuple[str, float, float | None]
 """What was measured, the seconds, and within which it should be."""
@@ -71,10 +71,10 @@ def line(what: str, seconds: float, goal: float | None) -> str:
 
 def rows(scenario: Scenario, times: int, items: int) -> Iterator[Row]:
     """Measure one after the other."""
-    packets = without_clients(scenario)
+    packets, name = without_clients(scenario), scenario.id.rpartition("/")[2]
     for subject in ("asyncio", "curio", "trio", "mix"):
         seconds = median(functools.partial(hold, Case(packets, subject)), times)
-        yield f"{scenario.id}, {subject}: from start to verdict and down", seconds, 0.150
+        yield f"{name}, {subject}: from start to verdict and down", seconds, 0.150
     for what, played, subject in (
         ("rsrv", packets, "rsrv"),
         ("libca", scenario, "asyncio"),
