@@ -5,10 +5,13 @@ answers, who gets connected, and why. The way of a packet is in :mod:`.path`, th
 :mod:`.sockets`, rules and translations in :mod:`.firewall`; :mod:`.rules` is the table of all rules.
 """
 
+from canet.harness.predict.play import play
 from canet.harness.predict.predict import predict, stage
 from canet.harness.predict.prediction import (
     BeaconPrediction,
     ClientPrediction,
+    Happening,
+    Hearing,
     Prediction,
     ProbePrediction,
     PvPrediction,
@@ -22,12 +25,15 @@ __all__ = [
     "RULES",
     "BeaconPrediction",
     "ClientPrediction",
+    "Happening",
+    "Hearing",
     "Prediction",
     "ProbePrediction",
     "PvPrediction",
     "Reason",
     "Sure",
     "Way",
+    "play",
     "predict",
     "stage",
 ]

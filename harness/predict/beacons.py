@@ -31,6 +31,7 @@ def predict_beacons(
 
 def _one(world: World, state: State, server: ServerState, why: bool) -> BeaconPrediction:
     heard: dict[str, None] = {}
+    sources: dict[tuple[str, str], None] = {}
     traces: list[Trace] = []
     wanted = destinations(server)
     for source, to, port in wanted:
@@ -39,7 +40,9 @@ def _one(world: World, state: State, server: ServerState, why: bool) -> BeaconPr
         packet = Packet(UDP, source, 45100, to, port, 44, ttl, server.server.uid or 0)
         flight = Flight(world.network, state, world.groups).send(server.host, packet, begin)
         for arrival in flight.arrivals:
-            heard[f"{arrival.host.name}:{arrival.packet.dport}"] = None
+            place = f"{arrival.host.name}:{arrival.packet.dport}"
+            heard[place] = None
+            sources[place, address(arrival.packet.source)] = None
             traces.append(arrival.trace)
         traces += [each.trace for each in flight.drops]
     words = {reason: None for trace in traces for reason in reasons(trace)} if why else {}
@@ -47,13 +50,14 @@ def _one(world: World, state: State, server: ServerState, why: bool) -> BeaconPr
         server=server.name,
         destinations=tuple(f"{address(to)}:{port}" for _, to, port in wanted),
         heard_on=tuple(heard),
+        heard=tuple(sources),
         reasons=tuple(words),
     )
 
 
 def destinations(server: ServerState) -> list[tuple[int, int, int]]:
     """Return source (0: by route), destination and port of each beacon that a server sends."""
-    env, host = server.server.env, server.host
+    env, host = server.server.env, server.born
     if server.implementation == "canet":
         planned = canet_plan(server)
         found = () if isinstance(planned, str) else planned[1].beacons

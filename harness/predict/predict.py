@@ -16,11 +16,11 @@ from canet.scenarios.model import WITNESS, Client, Probe, Scenario
 def stage(scenario: Scenario, subject: str = "asyncio") -> Stage:
     """Open all sockets of a scenario in the model, and let gateways and name servers find what they serve."""
     scene = set_up(scenario, subject)
-    _look_around(scene)
+    look_around(scene)
     return scene
 
 
-def _look_around(scene: Stage) -> None:
+def look_around(scene: Stage) -> None:
     """Let gateways and name servers search: what they find, they serve (two rounds, for one behind another)."""
     seekers = [each for each in scene.servers.values() if each.implementation in ("gateway", "nameserver")]
     everything = frozenset(pv for each in scene.servers.values() for pv in each.server.pvs)

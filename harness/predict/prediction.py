@@ -130,6 +130,29 @@ class BeaconPrediction:
     heard_on: tuple[str, ...]
     """Hosts whose interface takes the beacon in, ``host:port``."""
     reasons: tuple[Reason, ...] = ()
+    heard: tuple[tuple[str, str], ...] = ()
+    """``host:port`` and the source address that it has there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hearing:
+    """Whose beacons a step hears that listens for them."""
+
+    label: str
+    may: frozenset[str]
+    """Source addresses; no other one is heard."""
+    some: bool
+    """At least one beacon comes."""
+    modelled: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """Whether what a step waits for happens to a client that stays."""
+
+    label: str
+    happens: bool
+    modelled: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +164,8 @@ class Prediction:
     probes: tuple[ProbePrediction, ...] = ()
     clients: tuple[ClientPrediction, ...] = ()
     beacons: tuple[BeaconPrediction, ...] = ()
+    hearings: tuple[Hearing, ...] = ()
+    happenings: tuple[Happening, ...] = ()
     dead: tuple[tuple[str, str], ...] = ()
     """Servers that do not serve, and why."""
 

@@ -20,7 +20,7 @@ from canet.harness.predict.sockets import TcpListener, UdpSocket, bind_address
 from canet.harness.predict.trace import Trace, address
 from canet.scenarios.model import WITNESS, Server
 from canet.scenarios.versions import as_it_reads
-from canet.server.core.binding import Interface, Plan, plan
+from canet.server.core.binding import Interface, Plan, Search, plan
 from canet.server.core.config import Config, ConfigError, Endpoint
 
 MODELLED = ("canet", "rsrv", "caproto", "pcaspy", "occupant", "gateway", "nameserver", "relay", "repeater", "scripted")
@@ -33,6 +33,9 @@ class ServerState:
     server: Server
     implementation: str
     host: HostTables
+    """Its host as it is."""
+    born: HostTables
+    """Its host as it was when it started: most servers look at their interfaces then and never again."""
     udp: list[UdpSocket] = field(default_factory=list)
     tcp: list[TcpListener] = field(default_factory=list)
     pvs: frozenset[str] = frozenset()
@@ -80,7 +83,7 @@ def start_one(world: World, server: Server, subject: str, position: int, number:
     server = as_it_reads(server)
     implementation, _ = participant(server, subject, position)
     host = world.network.hosts[server.host]
-    state = ServerState(server, implementation, host, pvs=frozenset(served(server)))
+    state = ServerState(server, implementation, host, host, pvs=frozenset(served(server)))
     opener = {
         "canet": _canet,
         "rsrv": _rsrv,
@@ -141,7 +144,6 @@ def canet_plan(state: ServerState) -> tuple[Config, Plan] | str:
 
 
 def _canet(world: World, state: ServerState, number: int) -> None:
-    server = state.server
     planned = canet_plan(state)
     if isinstance(planned, str):
         state.dead = planned
@@ -150,26 +152,31 @@ def _canet(world: World, state: ServerState, number: int) -> None:
     if config.ignored:
         state.ignored = frozenset(found for each in config.ignored if (found := quad(each)) is not None)
     for search in sockets.searches:
-        at = quad(search.bind.host)
-        if at is None:
-            continue
-        udp = UdpSocket(
-            server.name,
-            at,
-            search.bind.port,
-            server.reuse in ("both", "addr"),
-            server.reuse in ("both", "port"),
-            server.uid or 0,
-            all_groups=False,
-        )
-        if not _bind(world, state, udp):
-            continue
-        for group, source in search.groups:
-            _join(world, state.host, udp, quad(group) or 0, quad(source) or 0)
+        open_search(world, state, search)
     if not state.udp:
         state.dead = "none of its search sockets can be bound"
         return
     _listen(world, state, [quad(each) or 0 for each in sockets.tcp], config.server_port, number)
+
+
+def open_search(world: World, state: ServerState, search: Search) -> None:
+    """Open one search socket of one of our servers, if it can be bound, and join its groups."""
+    server, at = state.server, quad(search.bind.host)
+    if at is None:
+        return
+    udp = UdpSocket(
+        server.name,
+        at,
+        search.bind.port,
+        server.reuse in ("both", "addr"),
+        server.reuse in ("both", "port"),
+        server.uid or 0,
+        all_groups=False,
+    )
+    if not _bind(world, state, udp):
+        return
+    for group, source in search.groups:
+        _join(world, state.host, udp, quad(group) or 0, quad(source) or 0)
 
 
 def _resolved(config: Config, host: HostTables) -> Config:

@@ -38,12 +38,12 @@ class Foretold:
 
 def foretell(run: Record) -> Foretold:
     """Predict the case of a run and compare; never raises, a report must not fail because of its model."""
-    from canet.harness.predict import predict
-    from canet.harness.proof.agreement import comparable, compare
+    from canet.harness.predict import play
+    from canet.harness.proof.agreement import compare
 
     try:
-        prediction = predict(run.scenario, run.verdict.subject)
-        checks = compare(prediction, run.observation) if comparable(run.scenario) else ()
+        prediction = play(run.scenario, run.verdict.subject)
+        checks = compare(run.scenario, prediction, run.observation)
     except Exception as error:  # whatever the model stumbles over is said in the page
         return Foretold(silent=f"{type(error).__name__}: {error}")
     differences = tuple(each for each in checks if each.holds is False)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from canet.harness.lab import lab
 from canet.harness.lab.traffic import DisturbedError
 from canet.harness.observation import Check, Observation, Verdict
-from canet.harness.predict import Prediction, predict
+from canet.harness.predict import Prediction, play
 from canet.harness.proof import agreement
 from canet.harness.run.cases import Case, lacking
 from canet.harness.verdict import verdict
@@ -30,7 +30,7 @@ class Result:
     observation: Observation | None = None
     """``None`` where nothing was run."""
     prediction: Prediction | None = None
-    """``None`` where nothing was run, or where the model does not speak about all that happens."""
+    """``None`` where nothing was run."""
 
 
 def run_case(case: Case, *, require_all: bool = False) -> Result:
@@ -54,9 +54,8 @@ def run_case(case: Case, *, require_all: bool = False) -> Result:
         reason = f"{type(error).__name__}: {error} ({where.filename}:{where.lineno})"
         return Result(case, _verdict(case, "error", reason, time.monotonic() - started))
     judged = verdict.judge(case.scenario, observation)
-    prediction = predict(case.scenario, case.subject) if agreement.comparable(case.scenario) else None
-    if prediction is not None:
-        judged = with_agreement(judged, agreement.compare(prediction, observation))
+    prediction = play(case.scenario, case.subject)
+    judged = with_agreement(judged, agreement.compare(case.scenario, prediction, observation))
     return Result(case, replace(judged, seconds=time.monotonic() - started), observation, prediction)
 
 

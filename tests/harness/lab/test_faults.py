@@ -8,6 +8,7 @@ import pytest
 
 from canet.harness.lab import faults, steps
 from canet.netns import change
+from canet.netns.named import named
 from canet.netns.topology import Address, Impairment, Route, Rule
 from canet.scenarios.steps import FAULTS, KINDS
 
@@ -26,7 +27,7 @@ ARGUMENTS = {
 @pytest.mark.parametrize("name", FAULTS)
 def test_every_fault_of_a_file_is_a_change(name: str) -> None:
     """What a file may set, the lab can do, with just the keys that the file must give."""
-    made = faults.fault({"set": name, **{key: ARGUMENTS[key] for key in ("host", *FAULTS[name])}})
+    made = named({"set": name, **{key: ARGUMENTS[key] for key in ("host", *FAULTS[name])}})
     assert isinstance(made, change.Change)
     assert faults.words({"set": name, **ARGUMENTS})
 
@@ -38,17 +39,17 @@ def test_every_kind_of_step_can_be_done() -> None:
 
 def test_a_cut_has_one_direction_or_both() -> None:
     """Without a direction nothing passes either way."""
-    both = faults.fault({"set": "cut", "host": "a", "interface": "b"})
+    both = named({"set": "cut", "host": "a", "interface": "b"})
     assert both == change.Several(
         (change.Cut(host="a", interface="b", direction="in"), change.Cut(host="a", interface="b", direction="out"))
     )
-    one = faults.fault({"set": "cut", "host": "a", "interface": "b", "direction": "in"})
+    one = named({"set": "cut", "host": "a", "interface": "b", "direction": "in"})
     assert one == change.Several((change.Cut(host="a", interface="b", direction="in"),))
 
 
 def test_mistakes_are_told() -> None:
     """An unknown fault is told with those that there are, a missing key by its name."""
     with pytest.raises(ValueError, match="unplug"):
-        faults.fault({"set": "explode", "host": "a"})
+        named({"set": "explode", "host": "a"})
     with pytest.raises(ValueError, match="interface"):
-        faults.fault({"set": "down", "host": "a"})
+        named({"set": "down", "host": "a"})
