@@ -61,7 +61,8 @@ class Lab:
             self.capture = self._stack.enter_context(
                 Capture(self.network, self.epoch, loopbacks=self._loopbacks(), topology=scenario.topology)
             )
-            self.barrier = self._stack.enter_context(Barrier(self.network, scenario.topology, self._busy_hosts()))
+            self.barrier = Barrier(self.network, scenario.topology, self._busy_hosts())
+            self.at_end(self.barrier.close)
             self.ears = listening.open_ears(self.network, scenario)
             """What listens for beacons, by host and port."""
             for ear in self.ears.values():
@@ -78,6 +79,7 @@ class Lab:
 
     def __exit__(self, *_exc: object) -> None:
         self._stack.close()
+        self.barrier.await_closed()
 
     @property
     def pvs(self) -> tuple[str, ...]:

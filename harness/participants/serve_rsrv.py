@@ -35,6 +35,8 @@ def prepare(config: Mapping[str, Any]) -> None:
         dbLoadDatabase(str(config["db"]), None, str(config.get("macros", "")) or None)
     if config.get("acf"):
         iocshCmd(f'asSetFilename("{config["acf"]}")'.encode())
+    # As root an IOC locks all its memory: some 80 MB of Python to copy at the start and to give back at the end.
+    iocshCmd(b"var dbThreadRealtimeLock 0")
     startup = config.get("startup") or ()
     for line in startup.split(";") if isinstance(startup, str) else startup:
         iocshCmd(str(line).encode())
