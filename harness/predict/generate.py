@@ -94,6 +94,7 @@ class _Maker:
             segment=self.segments[segment - 1],
             addresses=tuple(addresses),
             up=not self.chance(0.04),
+            plugged=not self.chance(0.04),
             mtu=dice.choice((1500,) * 8 + (1000, 1400)),
             port=self.port(),
             impairments=(Impairment(direction=dice.choice(("in", "out")), cut=True),) if self.chance(0.02) else (),

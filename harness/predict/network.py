@@ -64,6 +64,8 @@ class Device:
     bcast_flood: bool = True
     mcast_flood: bool = True
     isolated: bool = False
+    plugged: bool = True
+    """Its cable is in the switch."""
     cut_in: bool = False
     cut_out: bool = False
     lossy: bool = False
@@ -86,7 +88,7 @@ class Device:
     def running(self) -> bool:
         """Frames can leave: it is up and so is what its cable is plugged into."""
         port = self.port
-        if not self.up or port is None or not port.up or self.link is None:
+        if not self.up or port is None or not port.up or not port.plugged or self.link is None:
             return False
         link = self.link
         return link.bridge or all(each.up for each in link.ports)

@@ -55,6 +55,8 @@ def _host(host: values.Host, index: int, links: dict[str, Link]) -> HostTables:
         device.port = device
         device.bcast_flood, device.mcast_flood = each.port.bcast_flood, each.port.mcast_flood
         device.isolated = each.port.isolated
+        if not each.plugged:
+            device.plugged, device.cut_in, device.cut_out = False, True, True
         for impairment in each.impairments:
             if impairment.cut and impairment.direction == "in":
                 device.cut_in = True
