@@ -24,7 +24,7 @@ CLIENT_KEYS = ("EPICS_CA_ADDR_LIST", "EPICS_CA_AUTO_ADDR_LIST", "EPICS_CA_NAME_S
 def take(name: str | None = None) -> dict[str, Any]:
     """Read this machine into the tables of a site file; nothing is sent, nothing is changed."""
     machine = read_machine(name or socket.gethostname().partition(".")[0] or "machine")
-    rules, policies, remarks = read_rules()
+    rules, policies, remarks = read_rules(machine.cards)
     machine.remarks += remarks
     return describe(machine, speakers(), rules, policies)
 
