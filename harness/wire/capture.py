@@ -3,7 +3,7 @@
 A bridge port shows what its host sends (``out``) and what is delivered towards it (``in``), so one unbound socket
 tells who sent what and whom it reached. Loopback traffic and direct cables never meet a bridge: hosts' own interfaces
 can be recorded too. The kernel stamps the time and counts what it had to drop (packet(7)); a capture that dropped
-frames proves no absence.
+frames proves no absence. Root's sockets hold as much as it takes; an ordinary user's read through a ring.
 """
 
 from __future__ import annotations
@@ -15,23 +15,27 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 from canet.harness.observation import Frame
 from canet.harness.wire.link import HasSockets
+from canet.harness.wire.ring import SOL_PACKET, Ring
 from canet.netns.topology import Topology
 
 ETH_P_ALL: Final = 3
 SO_TIMESTAMPNS: Final = 35
 SO_RCVBUFFORCE: Final = 33
-SOL_PACKET: Final = 263
 PACKET_STATISTICS: Final = 6
 PACKET_OUTGOING: Final = 4
 SIOCGIFNAME: Final = 0x8910
 BUFFER: Final = 16 << 20
 """Bytes of receive buffer asked for; an ordinary user gets ``net.core.rmem_max``."""
+RING: Final = 24 << 20
+"""Bytes of an ordinary user's ring at the bridges: 15,000 frames while nobody has time to read."""
+HOST_RING: Final = 4 << 20
+"""Bytes of the ring at an interface of a host: a ring takes its memory whether frames come or not."""
 _STAMP: Final = struct.Struct("@qq")
 
 Direction = Literal["out", "in"]
@@ -68,6 +72,7 @@ class _Tap:
     """One raw socket and what its interfaces stand for."""
 
     sock: socket.socket
+    ring: Ring | None
     places: dict[str, tuple[str, str]]
     """Name of the interface that a frame was seen on → (host, interface)."""
     bridge: bool
@@ -162,27 +167,22 @@ class Capture:
                 self._grown.notify_all()
         for tap in taps.values():
             _packets, drops = struct.unpack("II", tap.sock.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
-            self._dropped += drops
+            self._dropped += drops + (tap.ring.cut if tap.ring else 0)
         self._wake.close()
         self._stopped.set()
         for tap in taps.values():
             tap.sock.close()
+            if tap.ring:
+                tap.ring.close()
         self._woken.close()
 
     def _drain(self, tap: _Tap) -> None:
-        while True:
-            try:
-                data, extra, _flags, where = tap.sock.recvmsg(65536, 64)
-            except BlockingIOError:
-                return
-            except OSError:
-                return  # The interface went down or away (ENETDOWN, ENXIO): there is nothing more to read.
-            name, _protocol, kind, *_rest = where
+        for stamp, name, kind, data in _ring_frames(tap.sock, tap.ring) if tap.ring else _socket_frames(tap.sock):
             place = tap.places.get(name) or self._new_place(tap, name)
             if place is None or (tap.loopback and kind != PACKET_OUTGOING):
                 continue
             towards_host = (kind == PACKET_OUTGOING) == tap.bridge
-            self._raw.append((_stamp(extra) - self._epoch, *place, "in" if towards_host else "out", data))
+            self._raw.append((stamp - self._epoch, *place, "in" if towards_host else "out", data))
 
     def _new_place(self, tap: _Tap, name: str) -> tuple[str, str] | None:
         """Look for a port that came later; bridges themselves are none."""
@@ -195,8 +195,8 @@ class Capture:
 
 def _wire_tap(net: HasWire) -> _Tap:
     sock = net.wire.socket()
-    _prepare(sock)
-    return _Tap(sock, {_name_of(sock, index): place for index, place in net.ports.items()}, bridge=True)
+    ring = _prepare(sock, RING)
+    return _Tap(sock, ring, {_name_of(sock, index): place for index, place in net.ports.items()}, bridge=True)
 
 
 def _frame(raw: tuple[float, str, str, Direction, bytes]) -> Frame:
@@ -206,18 +206,44 @@ def _frame(raw: tuple[float, str, str, Direction, bytes]) -> Frame:
 
 def _host_tap(net: HasWire, host: str, interface: str) -> _Tap:
     sock = net[host].socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
-    _prepare(sock)
+    ring = _prepare(sock, HOST_RING)
     sock.bind((interface, ETH_P_ALL))
-    return _Tap(sock, {interface: (host, interface)}, bridge=False, loopback=interface == "lo")
+    return _Tap(sock, ring, {interface: (host, interface)}, bridge=False, loopback=interface == "lo")
 
 
-def _prepare(sock: socket.socket) -> None:
+def _prepare(sock: socket.socket, size: int) -> Ring | None:
+    """Let a socket hold what comes in a burst: by its buffer, and where that is refused by a ring."""
     sock.setblocking(False)
     sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     try:
         sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)
     except PermissionError:  # In a user namespace: CAP_NET_ADMIN of the first namespace is asked for.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+        with contextlib.suppress(OSError):  # No memory for it: the buffer must do, and losses are counted.
+            return Ring(sock, size)
+    return None
+
+
+def _socket_frames(sock: socket.socket) -> Iterator[tuple[float, str, int, bytes]]:
+    """Yield what is in a socket's buffer: time, interface, kind of packet, frame."""
+    # An error says that the buffer is empty, or that the interface went down or away (ENETDOWN, ENXIO).
+    with contextlib.suppress(OSError):
+        while True:
+            data, extra, _flags, (name, _protocol, kind, *_rest) = sock.recvmsg(65536, 64)
+            yield _stamp(extra), name, kind, data
+
+
+def _ring_frames(sock: socket.socket, ring: Ring) -> Iterator[tuple[float, str, int, bytes]]:
+    """Yield what is in a ring: time, interface, kind of packet, frame."""
+    sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # Takes away that the interface went down: it wakes poll.
+    names: dict[int, str] = {}
+    for stamp, index, kind, data in ring.read():
+        if index not in names:
+            try:
+                names[index] = _name_of(sock, index)
+            except OSError:  # It went away meanwhile.
+                continue
+        yield stamp, names[index], kind, data
 
 
 def _name_of(sock: socket.socket, index: int) -> str:
