@@ -204,10 +204,10 @@ class Walk:
             yield from ((piece, rule[number]) for piece in pieces)
             return
         key, data = rule[number]["vmap"]["key"], rule[number]["vmap"]["data"]
+        having = [found for piece in pieces if (found := conditions.having(piece, key))]
         for value, verdict in conditions.elements(data):
-            for piece in pieces:
-                plain = value["elem"]["val"] if isinstance(value, Mapping) and "elem" in value else value
-                match = {"op": "==", "left": key, "right": {"set": [plain]}}
+            match = {"op": "==", "left": key, "right": {"set": [value]}}
+            for piece in having:
                 found = [piece] if value == "*" else conditions.narrow(piece, match)
                 yield from ((each, verdict) for each in found)
 

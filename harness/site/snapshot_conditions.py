@@ -106,7 +106,7 @@ class Conditions:
         left, right, operator = match["left"], match["right"], match.get("op", "==")
         if isinstance(left, Mapping) and "concat" in left:
             return self._joined(here, left["concat"], self.elements(right), operator)
-        base = self._base(here, left)
+        base = self.having(here, left)
         if base is None:
             return []
         known = self._constant(left, self.elements(right))
@@ -137,9 +137,7 @@ class Conditions:
         return [each["elem"]["val"] if isinstance(each, Mapping) and "elem" in each else each for each in _list(right)]
 
     def _joined(self, here: Selection, lefts: list[Any], elements: list[Any], operator: str) -> list[Selection]:
-        base: Selection | None = here
-        for each in lefts:
-            base = self._base(base, each) if base else None
+        base = self.having(here, {"concat": lefts})
         if base is None:
             return []
         boxes = []
@@ -160,17 +158,22 @@ class Conditions:
             pieces = [piece for each in pieces for piece in each.minus(box)]
         return pieces
 
-    def _base(self, here: Selection, left: Mapping[str, Any]) -> Selection | None:
-        """Return the packets that have the field at all."""
+    def having(self, here: Selection, left: Mapping[str, Any]) -> Selection | None:
+        """Return the packets that have a field at all, or all of several; ``None`` where there are none."""
+        found: Selection | None = here
+        for each in left.get("concat", ()):
+            found = self.having(found, each) if found else None
+        if found is None:
+            return None
         payload = left.get("payload", {})
         for each in left.get("&", ()):
             payload = each.get("payload", payload) if isinstance(each, Mapping) else payload
         protocol = payload.get("protocol")
         if protocol in PROTOCOLS:
-            return here.only("proto", frozenset((protocol,)))
+            return found.only("proto", frozenset((protocol,)))
         if protocol == "th":
-            return here.only("proto", frozenset(("udp", "tcp")))
-        return None if protocol in _FOREIGN else here
+            return found.only("proto", frozenset(("udp", "tcp")))
+        return None if protocol in _FOREIGN else found
 
     def _constant(self, left: Mapping[str, Any], elements: list[Any]) -> bool | None:
         """Tell whether it holds for each IPv4 packet, or for none; ``None``: that depends."""
