@@ -40,7 +40,7 @@ HARNESS: dict[str, tuple[str, ...]] = {
     "report": ("run", "participants", "predict", "proof", "verdict", "wire"),
     "diagnosis": ("predict",),
     "site": ("diagnosis", "predict", "lab"),
-    "bench": ("lab", "run"),
+    "bench": ("client", "lab", "run"),
 }
 EDGE = ("harness/cli.py", "harness/prompt.py", "harness/pytest_plugin.py", "harness/commands")
 

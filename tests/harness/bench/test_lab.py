@@ -6,11 +6,10 @@ from dataclasses import replace
 import pytest
 
 from canet.harness.bench import items, lab
-from canet.harness.bench.waits import waits
+from canet.harness.bench.waits import WAITS, waits
 from canet.harness.lab.outputs import Outputs
 from canet.harness.run import run
 from canet.harness.run.cases import Case, without_clients
-from canet.netns.process import Process
 from canet.scenarios.library import find
 
 
@@ -38,7 +37,7 @@ def test_waits_for_participants_are_noted() -> None:
 
 def test_nothing_is_noted_afterwards() -> None:
     """The functions that were watched are the real ones again."""
-    before = Outputs.wait, Process.wait
+    before = [getattr(owner, name) for owner, name in WAITS]
     outputs = Outputs()
     with waits() as noted:
         outputs.wait(lambda: False, time.monotonic())
@@ -46,7 +45,7 @@ def test_nothing_is_noted_afterwards() -> None:
     outputs.close()
 
     assert len(noted) == 1
-    assert (Outputs.wait, Process.wait) == before
+    assert [getattr(owner, name) for owner, name in WAITS] == before
 
 
 def test_run_that_does_not_hold_gives_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
