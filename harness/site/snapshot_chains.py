@@ -14,13 +14,15 @@ from typing import Any, Final
 from canet.harness.site.snapshot_conditions import Conditions
 from canet.harness.site.snapshot_effects import LIMITING, VERDICTS, Chain, Expression, Tables, alters, kind_of
 from canet.harness.site.snapshot_network import Card
-from canet.harness.site.snapshot_selection import CannotSayError, Selection
+from canet.harness.site.snapshot_selection import ALL_ADDRESSES, CannotSayError, Ranges, Selection, without
 from canet.harness.site.snapshot_translations import TRANSLATIONS, Translated, translate
 from canet.harness.site.snapshot_words import rule_words
 
 _MORE_OPEN: Final = "the snapshot is more open than this machine"
 MOST_RULES: Final = 2000
 """A site file with more rules of one hook than this is no description."""
+_FEW: Final = 16
+"""With so many rules it is better to say who stays than to follow those who leave."""
 MOST_STEPS: Final = 20_000
 _TRACKING: Final = -200
 """Priority of connection tracking (NF_IP_PRI_CONNTRACK)."""
@@ -48,6 +50,8 @@ class Walk:
     tables: Tables
     everything: Selection
     cards: Sequence[Card] = ()
+    ours: Ranges = ALL_ADDRESSES
+    """Addresses that packets have which this machine takes in."""
     translating: bool = False
     rules: list[dict[str, Any]] = field(default_factory=list)
     policy: str = "accept"
@@ -88,7 +92,7 @@ class Walk:
 
     def _pass(self, here: Selection, place: Place) -> bool:
         """Follow packets to the end of a chain; tell whether all are decided before it."""
-        chain = place.chain
+        chain, left_early = place.chain, False
         self._steps += 1
         if self._steps > MOST_STEPS:
             raise TooManyRulesError(f"what more than {MOST_STEPS} ways through the chains lead to")
@@ -101,23 +105,56 @@ class Walk:
                 continue
             for piece, action in outcomes:
                 ((kind, value),) = action.items()
-                whole = piece == here
                 if any(piece.inside(shadow) for shadow in self._shadows):
                     continue  # decided before
-                if kind == "return" and whole:
-                    return False
-                if kind == "continue" and whole:
-                    break
+                if kind == "return" and len(outcomes) == 1 and piece.chance == 1:
+                    staying = self._staying(here, piece)
+                    if not staying:
+                        return False
+                    if len(staying) == 1 and staying[0].size(self.everything) <= _FEW:
+                        here, left_early = staying[0], True
+                        continue
                 written = len(self.rules), len(self._spared), len(self._shadows)
                 try:
+                    if len(outcomes) == 1:
+                        piece = self._simpler(piece, here, following)
+                    if kind == "continue" and piece == here:
+                        break
                     decided = self._act(piece, kind, value, following)
                 except CannotSayError as error:
                     del self.rules[written[0] :], self._spared[written[1] :], self._shadows[written[2] :]
                     self._leave_out(chain, chain.rules[index], error)
                     continue
-                if whole and decided:
-                    return True
+                if piece == here and kind == "return":
+                    return False
+                if piece == here and decided:
+                    return not left_early
         return False
+
+    def _staying(self, here: Selection, leaving: Selection) -> list[Selection]:
+        """Return the packets that do not leave the chain, of those that can come here at all."""
+        pieces = []
+        for each in here.minus(leaving):
+            possible = each.only("daddr", self.ours) if self.hook == "input" else each
+            if possible is not None:
+                pieces.append(min(each, possible, key=lambda one: one.size(self.everything)))
+        return pieces
+
+    def _simpler(self, piece: Selection, here: Selection, following: Place) -> Selection:
+        """Decide those that a condition with ``!=`` excludes, where few rules say it, and return all others with them.
+
+        So "not from 10.1.0.0/16" need not be the twenty networks besides.
+        """
+        if self.translating or piece.chance < 1:
+            return piece
+        for dimension in ("saddr", "daddr", "iif", "oif"):
+            all_of_them = getattr(here, dimension)
+            excluded = without(all_of_them, getattr(piece, dimension))
+            hole = replace(piece, **{dimension: excluded})  # type: ignore[arg-type]  # by name
+            if excluded and hole.size(self.everything) + 1 < piece.size(self.everything):
+                self._settle(hole, following)
+                piece = replace(piece, **{dimension: all_of_them})
+        return piece
 
     def _act(self, piece: Selection, kind: str, value: Any, following: Place) -> bool:
         """Do what a rule says with the packets it is about; tell whether that decides them."""
@@ -204,12 +241,12 @@ class Walk:
             yield from ((piece, rule[number]) for piece in pieces)
             return
         key, data = rule[number]["vmap"]["key"], rule[number]["vmap"]["data"]
-        having = [found for piece in pieces if (found := conditions.having(piece, key))]
+        present = [found for piece in pieces if (found := conditions.having(piece, key))]
         for value, verdict in conditions.elements(data):
             match = {"op": "==", "left": key, "right": {"set": [value]}}
-            for piece in having:
-                found = [piece] if value == "*" else conditions.narrow(piece, match)
-                yield from ((each, verdict) for each in found)
+            for piece in present:
+                narrower = [piece] if value == "*" else conditions.narrow(piece, match)
+                yield from ((each, verdict) for each in narrower)
 
     def _translated(self, piece: Selection, kind: str, value: Mapping[str, Any], following: Place) -> Translated:
         cards = None if self.hook == "output" else self.cards

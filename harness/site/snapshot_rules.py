@@ -20,7 +20,7 @@ from canet.harness.site.snapshot_conditions import Conditions, kinds_of_addresse
 from canet.harness.site.snapshot_effects import Chain, Key, Tables
 from canet.harness.site.snapshot_iptables import fill_in, legacy
 from canet.harness.site.snapshot_network import Card
-from canet.harness.site.snapshot_selection import NOWHERE, Selection
+from canet.harness.site.snapshot_selection import ALL_ADDRESSES, NOWHERE, Selection, ranges
 
 Found = tuple[list[dict[str, Any]], dict[str, str], list[str]]
 """Rules, policies and remarks."""
@@ -145,8 +145,10 @@ class _Ruleset:
         came = {"output": nowhere, "postrouting": devices | nowhere}.get(hook, devices)
         goes = nowhere if hook in ("prerouting", "input") else devices
         everything = Selection(iif=came, oif=goes)
-        cards = self.cards
-        return Walk(hook, bases, Tables(self.chains, self.conditions), everything, cards, translating=translating)
+        kinds = kinds_of_addresses(self.cards)
+        ours = ranges(*kinds["local"], *kinds["broadcast"], *kinds["multicast"]) if self.cards else ALL_ADDRESSES
+        tables = Tables(self.chains, self.conditions)
+        return Walk(hook, bases, tables, everything, self.cards, ours, translating=translating)
 
     def _fits(self, hook: str, chain: Chain) -> bool:
         """Tell whether a filter is on the same side of the translations as in a site file: before, but for output."""

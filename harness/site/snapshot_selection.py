@@ -124,6 +124,15 @@ class Selection:
         """Tell whether each of these packets is in ``other``, for sure."""
         return other.chance == 1 and not any(without(getattr(self, each), getattr(other, each)) for each in DIMENSIONS)
 
+    def size(self, everything: Selection) -> int:
+        """Return how many rules it takes to select these packets."""
+        count = 1
+        for each in DIMENSIONS:
+            values = getattr(self, each)
+            if values != getattr(everything, each) and each != "ct":
+                count *= networks(values) if each in ("saddr", "daddr") else len(values)
+        return count
+
     def tables(self, everything: Selection) -> Iterator[dict[str, Any]]:
         """Yield the conditions of the rules that select these packets; ``everything`` needs none.
 
@@ -145,6 +154,11 @@ class Selection:
             yield table
 
 
+def networks(values: Ranges) -> int:
+    """Return how many networks it takes to say these addresses."""
+    return sum(1 for first, last in values for _ in summarize_address_range(IPv4Address(first), IPv4Address(last)))
+
+
 def _values(dimension: str, values: Any) -> list[Any]:
     if dimension == "ct":
         return [[each for each in STATES if each in values]]
@@ -155,8 +169,8 @@ def _values(dimension: str, values: Any) -> list[Any]:
             raise CannotSayError(f"packets that have no {dimension}")
         return sorted(values)
     if dimension in ("saddr", "daddr"):
-        networks = [each for a, b in values for each in summarize_address_range(IPv4Address(a), IPv4Address(b))]
-        return [str(each.network_address) if each.prefixlen == 32 else str(each) for each in networks]
+        found = [each for a, b in values for each in summarize_address_range(IPv4Address(a), IPv4Address(b))]
+        return [str(each.network_address) if each.prefixlen == 32 else str(each) for each in found]
     if dimension == "uid":
         if any(last - first > 9 for first, last in values):
             raise CannotSayError("so many users")
