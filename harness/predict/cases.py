@@ -47,6 +47,10 @@ class ShotSpec:
     size: int = 72
     uid: int = 0
     tcp: bool = False
+    through: str = ""
+    """An interface on which a frame for everybody is put instead, past the host's own stack …"""
+    claims: str = ""
+    """… with this source address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +111,10 @@ def smaller(case: Case) -> Iterator[Case]:
             hosts = tuple(each for each in case.topology.hosts if each is not host)
             yield replace(case, topology=replace(case.topology, hosts=hosts))
     for number, host in enumerate(case.topology.hosts):
+        needed = {each.through for each in case.shots if each.host == host.name}
         for less in _smaller_host(host):
+            if not needed <= {"", *(each.name for each in less.interfaces)}:
+                continue
             hosts = case.topology.hosts
             yield replace(case, topology=replace(case.topology, hosts=(*hosts[:number], less, *hosts[number + 1 :])))
 
@@ -147,5 +154,7 @@ def _smaller_interface(interface: Interface) -> Iterator[Interface]:
         yield replace(interface, mtu=plain.mtu)
     if not interface.up:
         yield replace(interface, up=True)
+    if not interface.plugged:
+        yield replace(interface, plugged=True)
     if interface.impairments:
         yield replace(interface, impairments=())

@@ -69,6 +69,8 @@ class Delivered:
     unheard: list[Delivery]
     """It reached a host, but no socket there."""
     drops: list[Drop]
+    chance: bool = False
+    """A rule of the sender's lets a share of such packets through."""
 
 
 @dataclass(slots=True, eq=False)
@@ -110,17 +112,19 @@ def deliver(
     ttl: int = 64,
     device: Device | None = None,
     link_level: bool = False,
+    to_all: bool = False,
     trace: Trace | None = None,
 ) -> Delivered:
     """Send one UDP datagram of ``size`` octets of payload; ``source`` 0 lets the kernel choose.
 
-    ``link_level``: the frame is put on the interface as it is, past the host's own hooks and sockets.
+    ``link_level``: the frame is put on the interface as it is, past the host's own hooks and sockets; ``to_all``: for
+    everybody there.
     """
     packet = Packet(UDP, source, sport, to, dport, size + UDP_OVERHEAD, ttl, uid)
     begin: Trace = (trace, "sends", (host.name, address(to), dport))
     flight = Flight(world.network, state, world.groups, world.routers)
     if link_level:
-        inject(flight, host, packet, begin, device)
+        inject(flight, host, packet, begin, device, to_all=to_all)
     else:
         flight.send(host, packet, begin, device)
     if world.relays:
@@ -145,7 +149,7 @@ def deliver(
         deliveries.append(
             Delivery(arrival, found, (arrival.trace, rule, (address(there.to), there.dport, name, owners)))
         )
-    return Delivered(flight.error, flight.source, deliveries, unheard, flight.drops)
+    return Delivered(flight.error, flight.source, deliveries, unheard, flight.drops, packet.chance)
 
 
 def _complain(world: World, state: State, arrival: Arrival) -> None:

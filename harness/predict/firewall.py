@@ -6,6 +6,7 @@ connections that follow. Nothing else in the model remembers anything.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from canet.harness.predict.network import Device, HostTables
@@ -126,20 +127,53 @@ def judge(
 
     A rule with a chance below 1 makes what follows luck: the packet is let through and marked.
     """
+    verdict, told = _verdict(host, hook, packet, iif, oif, trace)
+    if all(rule.chance == 1 for rule in host.rules.get(hook, ())):
+        return verdict, told
+    odds = [each for each in _odds(host, hook, packet, iif, oif) if each[1] != verdict]
+    if not odds:
+        return verdict, told
+    packet.chance = True
+    number, _, chance = odds[0]
+    return "accept", (trace if verdict != "accept" else told, "firewall-chance", (host.name, hook, number, chance))
+
+
+def _odds(
+    host: HostTables, hook: str, packet: Packet, iif: Device | None, oif: Device | None
+) -> Iterator[tuple[int, str, float]]:
+    """Yield number, verdict and chance of the rules that may decide, before the one that does."""
     for number, rule in enumerate(host.rules.get(hook, ()), 1):
-        fragments = not packet.whole and not host.tracked
         if not matches(rule, packet, iif, oif):
             continue
-        if rule.chance < 1:
-            if rule.verdict != "accept":
-                packet.chance = True
-                trace = (trace, "firewall-chance", (host.name, hook, number, rule.chance))
+        if rule.chance == 1:
+            if not _misses(host, hook, packet, rule):
+                return
+        elif rule.chance > 0:
+            yield number, "accept" if rule.verdict == "accept" else "drop", rule.chance
+
+
+def _misses(host: HostTables, hook: str, packet: Packet, rule: Rule) -> bool:
+    """Tell whether later fragments pass a rule by that lets the first one through: they carry no ports.
+
+    Hooks see fragments on the way through a router only: what a host sends is cut after its hooks, and what it gets is
+    joined before ``input`` (ip_local_deliver), or before all hooks where connections are tracked (nf_defrag_ipv4).
+    """
+    cut = not packet.whole and not host.tracked and hook in ("prerouting", "forward", "postrouting")
+    return cut and rule.verdict == "accept" and bool(rule.dport or rule.sport)
+
+
+def _verdict(
+    host: HostTables, hook: str, packet: Packet, iif: Device | None, oif: Device | None, trace: Trace
+) -> tuple[str, Trace]:
+    """Let the rules that always apply decide."""
+    for number, rule in enumerate(host.rules.get(hook, ()), 1):
+        if rule.chance < 1 or not matches(rule, packet, iif, oif):
+            continue
+        if _misses(host, hook, packet, rule):
+            trace = (trace, "firewall-fragment", (host.name, hook, number))
             continue
         verdict = rule.verdict or "accept"
         if verdict == "accept":
-            if fragments and (rule.dport or rule.sport):
-                trace = (trace, "firewall-fragment", (host.name, hook, number))
-                continue
             if rule.ct and ct_state(packet) == "established":
                 return "accept", (trace, "firewall-established", (host.name, hook, packet.source, packet.sport))
             return "accept", (trace, "firewall-accept", (host.name, hook, number, describe(rule)))

@@ -264,6 +264,8 @@ class _Maker:
                 rule = replace(rule, dport=(5064, 5064))
             elif self.chance(0.5):
                 rule = replace(rule, sport=(5064, 5064))
+        if self.chance(0.06):
+            rule = replace(rule, chance=dice.choice((0.25, 0.75)))
         if self.chance(0.3):
             rule = replace(rule, ct=dice.choice((("established",), ("new",), ("established", "related"))))
         if self.chance(0.2):
@@ -330,15 +332,30 @@ class _Maker:
             bind = dice.choice(own)
         elif self.chance(0.03):
             bind = "127.0.0.1"
+        devices = [each for each in host.interfaces if each.segment is not None and each.up and each.addresses]
+        if devices and not tcp and self.chance(0.06):
+            return self.forged(number, host, dice.choice(devices))
         return ShotSpec(
             host=host.name,
             to=self.target(tcp=tcp),
             port=dice.choice((5064,) * 8 + (5066, 8064)),
             bind=bind,
             sport=40001 + number,
-            size=72 if tcp else dice.choice((72,) * 6 + (1200, 1472)),
+            size=72 if tcp else dice.choice((72,) * 6 + (1200, 1472, 1800)),
             uid=1000 if self.users and self.chance(0.1) else 0,
             tcp=tcp,
+        )
+
+    def forged(self, number: int, host: Host, device: Interface) -> ShotSpec:
+        """Return a frame for everybody on a cable, with a source address that may be anybody's or nobody's."""
+        broadcast = str(device.addresses[0].network.broadcast_address)
+        claims = self.dice.choice(("0.0.0.7", GROUP, "255.255.255.255", "127.0.0.1", str(self.anyone()), "10.99.0.1"))
+        return ShotSpec(
+            host=host.name,
+            to=self.dice.choice((broadcast, "255.255.255.255")),
+            sport=40001 + number,
+            through=device.name,
+            claims=claims,
         )
 
     def target(self, *, tcp: bool) -> str:

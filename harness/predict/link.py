@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from canet.harness.predict.firewall import State
-from canet.harness.predict.network import Device, is_loopback
+from canet.harness.predict.network import Device, is_loopback, mask
 from canet.harness.predict.trace import Trace
 
 FRAME_SLACK = 4
@@ -106,7 +106,10 @@ def _answers(device: Device, wanted: int, asker: int) -> bool:
         return False
     if entry.kind == "local":
         if device.arp_ignore:
-            return any(each.ip == wanted for each in device.addresses)
+            # Its own address and in a subnet here, which an address with a peer is not in (confirm_addr_indev).
+            return any(each.ip == wanted for each in device.addresses) and any(
+                wanted & mask(each.prefix) == each.base for each in device.addresses
+            )
         return True
     return entry.kind == "unicast" and device.forwarding and device.proxy_arp and entry.device is not device
 

@@ -275,7 +275,7 @@ def receive(flight: Flight, device: Device, packet: Packet, cast: str, trace: Tr
 def _route_input(flight: Flight, device: Device, packet: Packet, cast: str, trace: Trace) -> None:
     """ip_route_input_noref, ip_route_input_slow."""
     host, to, source = device.host, packet.to, packet.source
-    if source >> 24 == 0 and to != LIMITED:
+    if source == 0 and to != LIMITED:  # the rest of 0.0.0.0/8 is allowed (ipv4_is_zeronet, since Linux 5.3)
         flight.drop(host, "martian-source", packet, (trace, "martian-source", (host.name, address(source))))
         return
     if is_multicast(to):
@@ -375,8 +375,13 @@ def _forward(flight: Flight, device: Device, packet: Packet, entry: RouteEntry, 
     leave(flight, host, packet, way, trace, device)
 
 
-def inject(flight: Flight, host: HostTables, packet: Packet, trace: Trace, device: Device | None) -> None:
-    """Put a frame on an interface, past the host's routes (but for its address), hooks and own sockets."""
+def inject(
+    flight: Flight, host: HostTables, packet: Packet, trace: Trace, device: Device | None, *, to_all: bool = False
+) -> None:
+    """Put a frame on an interface, past the host's routes (but for its address), hooks and own sockets.
+
+    ``to_all``: it is addressed to everybody on the cable, whatever its destination is.
+    """
     way = route_output(host, packet, device)
     if device is None and not isinstance(way, str) and not way.device.loopback:
         device = way.device
@@ -388,8 +393,10 @@ def inject(flight: Flight, host: HostTables, packet: Packet, trace: Trace, devic
     if not packet.source:
         packet.source = device.addresses[0].ip if device.addresses else 0
     flight.source = packet.source
-    kind, gateway = "unicast", 0
-    if packet.to == LIMITED or is_multicast(packet.to):
+    kind, gateway = "broadcast" if to_all else "unicast", 0
+    if to_all:
+        pass
+    elif packet.to == LIMITED or is_multicast(packet.to):
         kind = "broadcast" if packet.to == LIMITED else "multicast"
     elif not isinstance(way, str):
         kind, gateway = way.kind if way.kind == "broadcast" else "unicast", way.gateway

@@ -209,7 +209,7 @@ def _shoot(
         if shot.tcp:
             _try_connection(sender, shot, opened, barrier, result)
         else:
-            _try_datagram(sender, shot, place, opened, barrier, result)
+            _try_datagram(host, sender, shot, place, opened, barrier, result)
     finally:
         sender.close()
         if shot.tcp:
@@ -247,7 +247,26 @@ def _try_connection(
     result.accepted = accepted[0] if accepted else None
 
 
+def _forge(host: HostNamespace, shot: ShotSpec, payload: bytes) -> None:
+    """Put a frame for everybody on a cable, with a source address of choice."""
+    with host.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as card:
+        card.bind((shot.through, 0))
+        mac = card.getsockname()[4]
+        addresses = socket.inet_aton(shot.claims) + socket.inet_aton(shot.to)
+        udp = struct.pack("!HHHH", shot.sport, shot.port, 8 + len(payload), 0) + payload  # no checksum: allowed
+        head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 1, 0, 64, socket.IPPROTO_UDP, 0) + addresses
+        card.send(b"\xff" * 6 + mac + b"\x08\0" + head[:10] + _checksum(head) + head[12:] + udp)
+
+
+def _checksum(header: bytes) -> bytes:
+    """Return the checksum of an IP header whose own is zero (RFC 1071)."""
+    total = sum(struct.unpack("!10H", header))
+    total = (total >> 16) + (total & 0xFFFF)
+    return struct.pack("!H", ~(total + (total >> 16)) & 0xFFFF)
+
+
 def _try_datagram(
+    host: HostNamespace,
     sender: socket.socket,
     shot: ShotSpec,
     place: int,
@@ -257,7 +276,10 @@ def _try_datagram(
 ) -> None:
     payload = f"{place} ".encode().ljust(shot.size, b".")
     try:
-        sender.sendto(payload, (shot.to, shot.port))
+        if shot.through:
+            _forge(host, shot, payload)
+        else:
+            sender.sendto(payload, (shot.to, shot.port))
     except OSError as error:
         result.error = errno.errorcode.get(error.errno or 0, str(error))
     barrier.settle()

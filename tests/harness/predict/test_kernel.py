@@ -40,3 +40,20 @@ def test_random_networks(number: int) -> None:
 
     assert [(each.seed, each.what) for each in outcome.differences] == []
     assert outcome.compared > BATCH // 2
+
+
+RARE = {
+    "fragment_without_ports": "firewall-fragment",
+    "share_of_packets": "firewall-chance",
+    "source_of_nobody": "martian-source",
+}
+"""Kept case → the rule that random networks seldom touch and that it is kept for."""
+
+
+@pytest.mark.parametrize("name", RARE)
+def test_kept_cases_touch_what_is_rare(name: str) -> None:
+    """The kernel has its say about these rules, too."""
+    rules: set[str] = set()
+
+    assert check_case(CASES[name], rules) == []
+    assert RARE[name] in rules

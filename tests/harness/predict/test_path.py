@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -171,16 +171,35 @@ def test_rule_with_a_chance_makes_it_luck() -> None:
     assert "firewall-chance" in {each.rule for each in found.reasons}
 
 
-def test_later_fragments_match_no_port() -> None:
-    """A rule that opens a port lets the first fragment of a large search through and no other."""
-    opened = (Rule(hook="input", proto="udp", dport=(5064, 5064), verdict="accept"),)
-    topology = pair(rules=opened, policies=(("input", "drop"),))
+@pytest.mark.parametrize(("hook", "large"), [("input", "only ioc1"), ("forward", "none")])
+def test_later_fragments_match_no_port(hook: Literal["input", "forward"], large: str) -> None:
+    """A router's rule about a port lets only the first fragment of a large search through; a host joins them before."""
+    opened = (Rule(hook=hook, proto="udp", dport=(5064, 5064), verdict="accept"),)
+    walls: dict[str, Any] = {"rules": opened, "policies": ((hook, "drop"),)}
+    forward = {"sysctls": (("net.ipv4.ip_forward", "1"),)}
+    topology = lan(
+        host("client", "10.1.0.1/24", routes=(Route(to=IPv4Network("10.2.0.0/24"), via=IPv4Address("10.1.0.254")),)),
+        host(
+            "router",
+            "10.1.0.254/24",
+            "10.2.0.254/24",
+            segments=("lan", "far"),
+            **forward,
+            **(walls if hook == "forward" else {}),
+        ),
+        host(
+            "ioc",
+            "10.2.0.2/24",
+            segments=("far",),
+            routes=(Route(to=IPv4Network("10.1.0.0/24"), via=IPv4Address("10.2.0.254")),),
+            **(walls if hook == "input" else {}),
+        ),
+    )
     small = topology.host("client")
     narrow = replace(small, interfaces=(replace(small.interfaces[0], mtu=576),))
-    changed = lan(narrow, topology.host("ioc"))
+    changed = replace(topology, hosts=(narrow, *topology.hosts[1:]))
     names = tuple(f"a:long:name:of:a:pv:number:{n}" for n in range(20))
-    probe = Probe(name="p", host="client", to=IPv4Address("10.1.0.2"), pvs=names)
-    large = replace(probing(changed, "10.1.0.2"), probes=(probe,))
+    probe = Probe(name="p", host="client", to=IPv4Address("10.2.0.2"), pvs=names)
 
-    assert str(told(changed, "10.1.0.2").received) == "only ioc1"
-    assert predict(large).probe("p").received == Outcome("none")
+    assert str(told(changed, "10.2.0.2").received) == "only ioc1"
+    assert str(predict(replace(probing(changed, "10.2.0.2"), probes=(probe,))).probe("p").received) == large
