@@ -7,7 +7,8 @@ so nothing needs to be told by "all others". The rules of the walk are those of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -103,7 +104,7 @@ class Walk:
             except CannotSayError as error:
                 self._leave_out(chain, chain.rules[index], error)
                 continue
-            for piece, action in outcomes:
+            for number, (piece, action) in enumerate(outcomes, 1):
                 ((kind, value),) = action.items()
                 if any(piece.inside(shadow) for shadow in self._shadows):
                     continue  # decided before
@@ -114,31 +115,44 @@ class Walk:
                     if len(staying) == 1 and staying[0].size(self.everything) <= _FEW:
                         here, left_early = staying[0], True
                         continue
-                written = len(self.rules), len(self._spared), len(self._shadows)
-                try:
+                with self._whole_or_not(following):
                     if len(outcomes) == 1:
                         piece = self._simpler(piece, here, following)
                     if kind == "continue" and piece == here:
                         break
-                    decided = self._act(piece, kind, value, following)
-                except CannotSayError as error:
-                    del self.rules[written[0] :], self._spared[written[1] :], self._shadows[written[2] :]
-                    self._leave_out(chain, chain.rules[index], error)
-                    continue
-                if piece == here and kind == "return":
-                    return False
-                if piece == here and decided:
-                    return not left_early
+                    if kind == "return" and piece == here:
+                        return False
+                    if self._act(piece, kind, value, following):
+                        if piece == here:
+                            return not left_early
+                        continue
+                if any(piece.meet(other) for other, _ in outcomes[number:]):
+                    with self._whole_or_not(following):
+                        self._settle(piece, following)  # what a map has for all others is not for these
         return False
+
+    @contextlib.contextmanager
+    def _whole_or_not(self, following: Place) -> Iterator[None]:
+        """Write what a rule leads to, or nothing of it and a remark."""
+        written = len(self.rules), len(self._spared), len(self._shadows)
+        try:
+            yield
+        except CannotSayError as error:
+            del self.rules[written[0] :], self._spared[written[1] :], self._shadows[written[2] :]
+            self._leave_out(following.chain, following.chain.rules[following.index - 1], error)
 
     def _staying(self, here: Selection, leaving: Selection) -> list[Selection]:
         """Return the packets that do not leave the chain, of those that can come here at all."""
-        pieces = []
-        for each in here.minus(leaving):
+        return self._possible(here.minus(leaving))
+
+    def _possible(self, pieces: Iterable[Selection]) -> list[Selection]:
+        """Leave out what never comes to this hook, where that makes it shorter: other machines' packets at input."""
+        found = []
+        for each in pieces:
             possible = each.only("daddr", self.ours) if self.hook == "input" else each
             if possible is not None:
-                pieces.append(min(each, possible, key=lambda one: one.size(self.everything)))
-        return pieces
+                found.append(min(each, possible, key=lambda one: one.size(self.everything)))
+        return found
 
     def _simpler(self, piece: Selection, here: Selection, following: Place) -> Selection:
         """Decide those that a condition with ``!=`` excludes, where few rules say it, and return all others with them.
@@ -230,7 +244,7 @@ class Walk:
                 pieces = [found for piece in pieces for found in conditions.narrow(piece, each["match"])]
             except CannotSayError as error:
                 reasons.append(str(error))
-        pieces = [each for each in pieces if each.chance > 0]
+        pieces = self._possible(each for each in pieces if each.chance > 0)
         if not pieces or not self.tables.effects(following.chain, rule[number:]):
             return
         if alters(rule[number]):

@@ -169,7 +169,7 @@ def test_a_firewall_of_iptables_and_its_snapshot_decide_alike(net: Network) -> N
     assert ("server", "udp", 5064, "10.1.0.9", "10.1.0.9>10.255.255.255:5064") in real
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", [*range(30), 138, 304])
 def test_firewalls_at_random_and_their_snapshots_decide_alike(net: Network, seed: int) -> None:
     """Jumps, returns, verdict maps, sets and several base chains: nothing is left out, and nothing differs."""
     text = some(seed)
