@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 from canet.harness.diagnosis.diagnose_changes import Change
-from canet.harness.predict.beacon_train import Beacon, Judged, echoes, judge
+from canet.harness.predict.beacon_train import Judged, arrivals, echoes, judge
 from canet.scenarios.model import Client, Scenario, Step
-
-PERIOD = 0.1
-"""Seconds between two beacons where a step does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,28 +32,17 @@ def trains(scenario: Scenario) -> Iterator[Train]:
         client = clients.get(str(step.args.get("client")))
         if step.do != "announce" or client is None:
             continue
-        arrivals = _beacons(step)
+        beacons = arrivals(step)
         address = str(step.args.get("server", "")).rpartition(":")[0]
         own = any(
             str(known.ip) == address
             for each in scenario.servers
             for known in scenario.topology.host(each.host).addresses
         )
-        judged = judge(arrivals) if own else ()
+        judged = judge(beacons) if own else ()
         timeout = float(client.env.get("EPICS_CA_CONN_TMO") or 30.0)
-        sent = echoes(judged, timeout, arrivals[-1].at)
+        sent = echoes(judged, timeout, beacons[-1].at)
         yield Train(place, step, client, own, judged, sent[1:])
-
-
-def _beacons(step: Step) -> list[Beacon]:
-    args: dict[str, Any] = dict(step.args)
-    numbers = [int(each) for each in args.get("numbers") or range(int(args.get("count", 1)))]
-    gaps = [*map(float, args.get("gaps") or ()), *[float(args.get("period", PERIOD))] * len(numbers)]
-    at, found = -gaps[0], []
-    for number, gap in zip(numbers, gaps, strict=False):
-        at += gap
-        found.append(Beacon(at, number))
-    return found
 
 
 def needless_echoes(scenario: Scenario) -> Iterator[tuple[str, str]]:

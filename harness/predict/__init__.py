@@ -15,6 +15,7 @@ from canet.harness.predict.prediction import (
     Prediction,
     ProbePrediction,
     PvPrediction,
+    Standing,
     Sure,
     Way,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "ProbePrediction",
     "PvPrediction",
     "Reason",
+    "Standing",
     "Sure",
     "Way",
     "play",

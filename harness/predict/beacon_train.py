@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from canet.scenarios.model import Step
 
 SOURCE = "EPICS Base modules/ca/src/client/bhe.cpp updatePeriod, tcpRecvWatchdog.cpp"
 LATE = 1.25
@@ -22,6 +25,8 @@ OLDER = 256
 NEW_WEIGHT = 0.125
 """The share of the newest period in the average."""
 MOST = 1 << 32
+PERIOD = 0.1
+"""Seconds between two beacons where a step does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,18 @@ class Judged:
     def anomaly(self) -> bool:
         """It makes libca look after the circuit."""
         return self.verdict in ("first", "late", "pause", "early")
+
+
+def arrivals(step: Step) -> list[Beacon]:
+    """Return the beacons that a step ``announce`` sends, in seconds from the first one."""
+    args: dict[str, Any] = dict(step.args)
+    numbers = [int(each) for each in args.get("numbers") or range(int(args.get("count", 1)))]
+    gaps = [*map(float, args.get("gaps") or ()), *[float(args.get("period", PERIOD))] * len(numbers)]
+    at, found = -gaps[0], []
+    for number, gap in zip(numbers, gaps, strict=False):
+        at += gap
+        found.append(Beacon(at, number))
+    return found
 
 
 def judge(train: Sequence[Beacon]) -> tuple[Judged, ...]:

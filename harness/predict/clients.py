@@ -16,6 +16,10 @@ from canet.scenarios.model import Client
 PATIENCE = 5.0
 """Seconds within which libca repeats a search some seven times (first after 32 ms, then at doubled intervals)."""
 
+FIRST_PAUSE = 0.032
+"""Seconds after which libca repeats a search for the first time, then after twice as long (``searchTimer.cpp``)."""
+FOREIGN = "it is a program that the model does not know"
+
 
 @dataclass(slots=True, eq=False)
 class Search:
@@ -30,11 +34,17 @@ class Search:
     """Name servers: destination, PV, server that the client is led to and reaches, by luck."""
 
 
-def search(scene: Stage, client: Client, pvs: Sequence[str]) -> Search:
-    """Let a client search and follow the replies."""
+def destinations(scene: Stage, client: Client) -> Searching:
+    """Compute where a client searches that starts now."""
+    reader = READERS.get(client.implementation, READERS["libca"])
+    return reader(client.name, scene.world.network.hosts[client.host], client.env)
+
+
+def search(scene: Stage, client: Client, pvs: Sequence[str], searching: Searching | None = None) -> Search:
+    """Let a client search and follow the replies; ``searching``: what it found out when it started."""
     world, state, port = scene.world, scene.memory, scene.port()
     host = world.network.hosts[client.host]
-    searching = READERS.get(client.implementation, READERS["libca"])(client.name, host, client.env)
+    searching = searching or destinations(scene, client)
     asker = Asker(host, 0, port, client.uid or 0)
     size = min(1024, datagram_size(pvs))
     sent: list[tuple[Destination, Delivered]] = []
@@ -60,6 +70,10 @@ def search(scene: Stage, client: Client, pvs: Sequence[str]) -> Search:
     found: list[tuple[Destination, Response]] = []
     for destination, done in sent:
         for response in responses(world, state, scene.servers, done, asker, pvs):
+            late = FIRST_PAUSE * (2 ** (response.server.answer_from - 1) - 1)
+            if late > client.timeout:
+                continue
+            response.lucky |= late > client.timeout / 2
             follow(world, state, response, asker, cache)
             found.append((destination, response))
     named = []
@@ -84,10 +98,12 @@ def search(scene: Stage, client: Client, pvs: Sequence[str]) -> Search:
     return Search(searching, sent, found, client.timeout >= PATIENCE, named)
 
 
-def predict_client(scene: Stage, client: Client, *, why: bool = True) -> ClientPrediction:
-    """Compute what a client gets in one try."""
+def predict_client(
+    scene: Stage, client: Client, *, why: bool = True, searching: Searching | None = None
+) -> ClientPrediction:
+    """Compute what a client gets in one try; ``searching``: what it found out when it started, if that is long ago."""
     pvs = client.pvs or all_pvs(scene.scenario.servers)
-    done = search(scene, client, pvs)
+    done = search(scene, client, pvs, searching)
     each_pv = tuple(pv_prediction(scene, done, pv, why=why) for pv in pvs)
     reads, connects = _reads(done, each_pv), _ends(each_pv)
     return ClientPrediction(
@@ -99,7 +115,7 @@ def predict_client(scene: Stage, client: Client, *, why: bool = True) -> ClientP
         connects=connects.outcome(),
         pvs=each_pv,
         sure={"reads": reads, "connects": connects},
-        modelled=scene.modelled and client.implementation != "command",
+        unknown=scene.unknown or (FOREIGN if client.implementation == "command" else ""),
         reasons=_client_story(done) if why else (),
     )
 

@@ -84,6 +84,8 @@ class Answer:
     sport: int
     chance: bool
     trace: Trace
+    bounced: bool = False
+    """It reached a host where nobody waits for it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -217,7 +219,8 @@ def answer(
         )
     else:
         lost = delivery.trace
-    return Answer(delivery, socket, False, flight.source, socket.port, False, (lost, "reply-lost", (socket.owner,)))
+    trace: Trace = (lost, "reply-lost", (socket.owner,))
+    return Answer(delivery, socket, False, flight.source, socket.port, False, trace, bool(flight.arrivals))
 
 
 def connect(
@@ -244,6 +247,9 @@ def connect(
             return Connecting(None, None, "ENETUNREACH", False, (arrival.trace, "connect-lost", (address(to), port)))
         listening = world.tcp.get(arrival.host.name)
         listener = None if listening is None else listening.find(there.to, there.dport)
+        if listener is not None and listener.full:
+            silent: Trace = (arrival.trace, "connect-full", (listener.owner,))
+            return Connecting(None, arrival.host, "lost", False, silent)
         user = NOBODYS if listener is None else listener.uid
         back = Packet(TCP, there.to, there.dport, there.source, there.sport, 60, uid=user)
         trace = (arrival.trace, "syn-ack", (arrival.host.name,))

@@ -69,9 +69,14 @@ class ProbePrediction:
     """What ``sendto`` raises, as an errno name."""
     sure: dict[str, Sure] = field(default_factory=dict)
     """``received``, ``answered``, ``connects`` exactly."""
-    modelled: bool = True
-    """False: something takes part that the model does not know (a relay, a foreign command)."""
+    unknown: str = ""
+    """Why the model does not say this, where it does not: nothing is compared then."""
     reasons: tuple[Reason, ...] = ()
+
+    @property
+    def modelled(self) -> bool:
+        """The model knows all that takes part."""
+        return not self.unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,9 +121,14 @@ class ClientPrediction:
     pvs: tuple[PvPrediction, ...]
     sure: dict[str, Sure] = field(default_factory=dict)
     """``reads``, ``connects`` exactly."""
-    modelled: bool = True
+    unknown: str = ""
     reasons: tuple[Reason, ...] = ()
     """How the list of destinations came about, and what became of each datagram."""
+
+    @property
+    def modelled(self) -> bool:
+        """The model knows all that takes part."""
+        return not self.unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +153,12 @@ class Hearing:
     """Source addresses; no other one is heard."""
     some: bool
     """At least one beacon comes."""
-    modelled: bool = True
+    unknown: str = ""
+
+    @property
+    def modelled(self) -> bool:
+        """The model knows all that takes part."""
+        return not self.unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +167,28 @@ class Happening:
 
     label: str
     happens: bool
-    modelled: bool = True
+    unknown: str = ""
+
+    @property
+    def modelled(self) -> bool:
+        """The model knows all that takes part."""
+        return not self.unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Whether a server comes up, and the UDP sockets that it then hears searches on."""
+
+    name: str
+    starts: bool
+    sockets: frozenset[str]
+    """``A:PORT``."""
+    unknown: str = ""
+
+    @property
+    def modelled(self) -> bool:
+        """The model knows all that takes part."""
+        return not self.unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +202,8 @@ class Prediction:
     beacons: tuple[BeaconPrediction, ...] = ()
     hearings: tuple[Hearing, ...] = ()
     happenings: tuple[Happening, ...] = ()
+    standings: tuple[Standing, ...] = ()
+    """Of servers that were started, each time anew."""
     dead: tuple[tuple[str, str], ...] = ()
     """Servers that do not serve, and why."""
 

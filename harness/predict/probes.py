@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from canet.harness.predict.exchange import Delivered, deliver
 from canet.harness.predict.firewall import ANY_PORT
+from canet.harness.predict.payloads import stop_at, stop_where_it_bounces
 from canet.harness.predict.prediction import ProbePrediction, Sure
 from canet.harness.predict.replies import Asker, Cache, Response, follow, responses
 from canet.harness.predict.stage import Stage, all_pvs, datagram_size, merged
@@ -17,11 +18,12 @@ from canet.scenarios.model import WITNESS, Probe
 def predict_probe(scene: Stage, probe: Probe, *, why: bool = True) -> ProbePrediction:
     """Compute what comes of each datagram of a probe; many names may need several."""
     names = (WITNESS, *(probe.pvs or all_pvs(scene.scenario.servers)))
-    told = [_datagram(scene, probe, batch, why=why) for batch in batches(names, probe.size)]
+    every = batches(names, probe.size) if probe.payload is None else [names]
+    told = [_datagram(scene, probe, batch, why=why) for batch in every]
     first = told[0]
     if len(told) == 1:
         return first
-    sure = {key: _merged([each.sure[key] for each in told]) for key in first.sure}
+    sure = {key: _merged([each.sure[key] for each in told]) for key in ("received", "answered", "connects")}
     return ProbePrediction(
         name=probe.name,
         received=sure["received"].outcome(),
@@ -31,7 +33,7 @@ def predict_probe(scene: Stage, probe: Probe, *, why: bool = True) -> ProbePredi
         reply_from=tuple(dict.fromkeys(at for each in told for at in each.reply_from)),
         error=first.error,
         sure=sure,
-        modelled=first.modelled,
+        unknown=first.unknown,
         reasons=tuple(dict.fromkeys(reason for each in told for reason in each.reasons)),
     )
 
@@ -79,12 +81,16 @@ def _datagram(scene: Stage, probe: Probe, names: Sequence[str], *, why: bool) ->
         device=None if probe.interface is None else host.by_name[probe.interface],
         link_level=probe.level == "link",
     )
-    answers = [] if probe.payload is not None else responses(world, state, scene.servers, sent, asker, names, once=True)
+    payload = None if probe.payload is None else bytes.fromhex(probe.payload)
+    stop_at(world, scene.servers, sent, payload)
+    answers = responses(world, state, scene.servers, sent, asker, names, once=True, payload=payload)
     cache: Cache = {}
     for each in answers:
         if probe.connect:
             follow(world, state, each, asker, cache)
     back = [each for each in answers if each.reply.arrived]
+    for each in answers:
+        stop_where_it_bounces(world, each.server, each.reply)
     received = _received(scene, sent)
     answered = _chosen(sent, {(id(each.delivery), each.server.name) for each in back}, back)
     connects = _connects(sent, [each for each in back if each.reached is not None])
@@ -96,10 +102,22 @@ def _datagram(scene: Stage, probe: Probe, names: Sequence[str], *, why: bool) ->
         replies=_replies(sent, back),
         reply_from=tuple(dict.fromkeys(_from(each) for each in back)),
         error=sent.error,
-        sure={"received": received, "answered": answered, "connects": connects},
-        modelled=scene.modelled and probe.payload is None,
+        # Nothing tells who has read raw bytes: neither servers nor their answers name the datagram.
+        sure={"answered": answered, "connects": connects} | ({} if payload is not None else {"received": received}),
+        unknown=scene.unknown or _unknown(scene, probe, answers),
         reasons=_story(sent, answers) if why else (),
     )
+
+
+def _unknown(scene: Stage, probe: Probe, answers: Sequence[Response]) -> str:
+    """Return why the datagrams of a probe are not all alike, if they are not."""
+    slow = [each.server.name for each in answers if each.server.answer_from > 1]
+    if slow:
+        return f"{slow[0]} does not answer the first searches for a name"
+    deaf = [each.name for each in scene.servers.values() if each.fragile and not each.udp]
+    if deaf and probe.sources * probe.repeat > 1:
+        return f"{deaf[0]} has stopped reading searches at one of several datagrams"
+    return ""
 
 
 def _from(response: Response) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from canet.harness.predict.exchange import Answer, Connecting, Delivered, Delivery, World, answer, connect
 from canet.harness.predict.firewall import State
 from canet.harness.predict.network import HostTables
+from canet.harness.predict.payloads import names_in
 from canet.harness.predict.servers import ServerState
 from canet.harness.predict.sockets import UdpSocket
 from canet.harness.predict.trace import Trace, address
@@ -63,10 +64,12 @@ def responses(
     names: Iterable[str],
     *,
     once: bool = False,
+    payload: bytes | None = None,
 ) -> list[Response]:
     """Return each reply to a search for ``names`` that a socket may give, whether it comes back or not.
 
-    ``once``: the search is not repeated, so that a gateway, which has to look first, may not answer it.
+    ``once``: the search is not repeated, so that a gateway, which has to look first, may not answer it. ``payload``:
+    the datagram itself, where servers read different names out of it.
     """
     wanted = frozenset(names)
     found: list[Response] = []
@@ -77,6 +80,10 @@ def responses(
             server = servers.get(socket.owner)
             if server is None or server.mute or delivery.arrival.packet.source in server.ignored:
                 continue
+            if server.fragile and not server.udp:
+                continue
+            if payload is not None:
+                wanted = names_in(payload, server.implementation)
             count = len(wanted & server.pvs)
             new = once and server.implementation == "gateway" and not wanted & server.pvs - {WITNESS} <= server.asked
             server.asked |= wanted & server.pvs

@@ -181,6 +181,7 @@ RULES: dict[str, RuleText] = {
     "server-dead": RuleText("{} does not start: {}.", _RSRV),
     "server-tcp-other": RuleText("{} takes another TCP port, since {} is taken on {}.", _RSRV),
     "answer-ignored": RuleText("{} ignores searches from {} (EPICS_CAS_IGNORE_ADDR_LIST).", _RSRV),
+    "server-deaf": RuleText("{} has stopped reading searches: {}.", "the scenario: a fragile server"),
     "relayed": RuleText("The relay on {} repeats the search on {}.", "the scenario: a UDP broadcast relay"),
     "reply-many": RuleText("{} answers through each of its {} UDP sockets.", "caproto server/common.py"),
     "reply-arrives": RuleText("The reply reaches {} from {}:{}.", "the model"),
@@ -190,6 +191,9 @@ RULES: dict[str, RuleText] = {
     "syn-ack": RuleText("{} answers the connection request.", "RFC 9293"),
     "reply-lost": RuleText("The reply of {} does not come back.", "the model"),
     "connect-works": RuleText("A TCP connection to {}:{} reaches {}.", "the model"),
+    "connect-full": RuleText(
+        "{} accepts no connections, and its queue is full: the request is left alone.", "listen(2)"
+    ),
     "connect-refused": RuleText("A TCP connection to {}:{} is refused: nobody listens there.", "RFC 9293"),
     "connect-half-open": RuleText(
         "The client believes to be connected to {}:{}, but its next packets are lost.", "RFC 9293"

@@ -24,6 +24,8 @@ from canet.server.core.binding import Interface, Plan, Search, plan
 from canet.server.core.config import Config, ConfigError, Endpoint
 
 MODELLED = ("canet", "rsrv", "caproto", "pcaspy", "occupant", "gateway", "nameserver", "relay", "repeater", "scripted")
+SCRIPTED = frozenset({"pvs", "minor", "reuse", "accept", "answer_from", "fragile", "remembers", "leaks"})
+"""What a scripted server may be told so that the model knows what it does; the last two show in its memory alone."""
 
 
 @dataclass(slots=True, eq=False)
@@ -42,7 +44,12 @@ class ServerState:
     ignored: frozenset[int] = frozenset()
     dead: str | None = None
     """Why it does not serve."""
-    modelled: bool = True
+    unknown: str = ""
+    """Why the model does not know what it does."""
+    answer_from: int = 1
+    """It answers the search for a name from this one on."""
+    fragile: frozenset[str] = frozenset()
+    """What makes it stop reading searches, in the words of :mod:`canet.harness.participants.serve_scripted`."""
     announces: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Name servers: PV → address (0: its own) and port that it tells the asker."""
     asked: set[str] = field(default_factory=set)
@@ -62,6 +69,11 @@ class ServerState:
             return False
         waits = self.implementation == "gateway" and self.server.options.get("search_on_create") is False
         return not waits or pv in self.asked
+
+    @property
+    def modelled(self) -> bool:
+        """The model knows what it does."""
+        return not self.unknown
 
     @property
     def port(self) -> int:
@@ -98,7 +110,7 @@ def start_one(world: World, server: Server, subject: str, position: int, number:
         "repeater": _silent,
     }
     if implementation not in opener:
-        state.modelled = False
+        state.unknown = f"{server.name} is a program that the model does not know"
         return state
     opener[implementation](world, state, 1 + number)
     if state.dead is not None:
@@ -281,15 +293,20 @@ def _nameserver(world: World, state: ServerState, number: int) -> None:
 
 
 def _scripted(world: World, state: ServerState, number: int) -> None:
-    """Serve as a well-behaved one does; what it does wrong, as written, is not modelled."""
-    port = server_port(state.server.env)
-    reuse = bool(state.server.options.get("reuse", True))
-    state.modelled = set(state.server.options) <= {"pvs", "minor", "reuse"}
+    """Serve as a well-behaved one does, but for what it is told to do wrong."""
+    port, options = server_port(state.server.env), state.server.options
+    reuse = bool(options.get("reuse", True))
+    state.answer_from = int(options.get("answer_from", 1))
+    state.fragile = frozenset(str(options.get("fragile", "")).split())
+    if odd := sorted(set(options) - SCRIPTED):
+        state.unknown = f"{state.name} is told to misbehave in a way that the model does not know ({', '.join(odd)})"
     udp = UdpSocket(state.name, 0, port, reuse, reuse, state.server.uid or 0)
     if not _bind(world, state, udp):
         state.dead = f"UDP port {port} is held by somebody who does not share it"
         return
     _listen(world, state, [0], port, number)
+    for each in state.tcp:
+        each.full = not options.get("accept", True)
 
 
 def _relay(world: World, state: ServerState, _number: int) -> None:

@@ -137,6 +137,8 @@ class TcpListener:
     ephemeral: bool = False
     """The port was chosen by the kernel or at random: its number is chance."""
     uid: int = 0
+    full: bool = False
+    """Its queue is full and nobody accepts: connections are neither established nor refused (listen(2))."""
 
 
 class Listening:

@@ -51,9 +51,9 @@ class Stage:
         return self.ports
 
     @property
-    def modelled(self) -> bool:
-        """Every server is one that the model knows."""
-        return all(each.modelled for each in self.servers.values())
+    def unknown(self) -> str:
+        """Why the model does not know what its servers do; "" if it does."""
+        return next((each.unknown for each in self.servers.values() if each.unknown), "")
 
 
 def set_up(scenario: Scenario, subject: str) -> Stage:

@@ -2,7 +2,7 @@
 
 A prediction speaks about one datagram or one try: who always appears, who perhaps, and of whom exactly one. Each
 datagram and each try must be allowed by it. Where something takes part that the model does not know there is nothing
-to compare. What deviates all the same is named in :data:`DEVIATIONS`, with its reason; a run without that deviation
+to compare. What deviates all the same is named in :mod:`.deviations`, with its reason; a run without that deviation
 fails, too.
 """
 
@@ -12,24 +12,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from canet.harness.observation import Check, ClientSeen, Observation, ProbeSeen
-from canet.harness.participants.recipe import all_pvs
-from canet.harness.predict import ClientPrediction, Happening, Hearing, Prediction, ProbePrediction, Sure
+from canet.harness.predict import ClientPrediction, Happening, Hearing, Prediction, ProbePrediction, Standing, Sure
+from canet.harness.proof import deviations
 from canet.harness.verdict.verdict import answered, connected, in_words
-from canet.harness.wire.inject import batches
-from canet.scenarios.model import WITNESS, Scenario
-
-DEVIATIONS: Mapping[tuple[str, str], str] = {}
-"""(key of a scenario, subject of a check) → why the model may say something else there than the kernel does."""
+from canet.scenarios.model import Scenario
 
 
 def compare(scenario: Scenario, prediction: Prediction, observation: Observation) -> tuple[Check, ...]:
-    """Return a check for each measure that the prediction has of what was run: probes, clients, beacons, waits."""
-    pvs = all_pvs(scenario.servers)
-    single = {each.name for each in scenario.probes if len(batches((WITNESS, *(each.pvs or pvs)))) == 1}
-    probes = {each.name: each for each in prediction.probes if each.modelled and each.name in single}
+    """Return a check for each measure that the prediction has of what was run: servers, probes, clients, waits."""
+    probes = {each.name: each for each in prediction.probes if each.modelled}
     clients = {each.name: each for each in prediction.clients if each.modelled}
     mute = frozenset(each.name for each in observation.participants if not each.implementation.startswith("canet"))
     checks: list[Check] = []
+    for standing in prediction.standings:
+        if standing.modelled and "starts" in observation.measures.get(standing.name, {}):
+            checks.extend(_standing(standing, observation.measures[standing.name]))
     for probe in observation.probes:
         if probe.name in probes:
             checks.extend(_probe(probes[probe.name], probe, mute))
@@ -50,12 +47,25 @@ def compare(scenario: Scenario, prediction: Prediction, observation: Observation
 
 def _excused(scenario: Scenario, check: Check) -> Check:
     """Let a known deviation pass, with its reason, and a deviation that is none any more not."""
-    reason = DEVIATIONS.get((scenario.key, check.subject))
+    reason = deviations.DEVIATIONS.get((scenario.key, check.subject))
     if reason is None:
         return check
     if check.holds:
         return replace(check, holds=False, why=f"the model agrees, though it is known not to: {reason}")
     return replace(check, holds=True, why=f"known: {reason}")
+
+
+def _standing(predicted: Standing, measured: Mapping[str, object]) -> Iterator[Check]:
+    """Yield the checks of a server: whether it came up, and the sockets that it then heard searches on."""
+    starts = measured.get("starts")
+    wrong = "" if starts is predicted.starts else "the model says otherwise"
+    yield _check(predicted.name, "starts", str(predicted.starts), str(starts), wrong)
+    sockets = measured.get("sockets")
+    if predicted.starts and starts and isinstance(sockets, tuple):
+        seen = frozenset(map(str, sockets))
+        wrong = "" if seen == predicted.sockets else "the model says otherwise"
+        expected = ", ".join(sorted(predicted.sockets)) or "none"
+        yield _check(predicted.name, "sockets", expected, ", ".join(sorted(seen)) or "none", wrong)
 
 
 def _hearing(predicted: Hearing, measured: Mapping[str, object]) -> Check:

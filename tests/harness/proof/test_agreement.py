@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from canet.harness.observation import Check, Observation
-from canet.harness.predict import Happening, Hearing, Prediction
-from canet.harness.proof import agreement
+from canet.harness.predict import Happening, Hearing, Prediction, Standing
+from canet.harness.proof import agreement, deviations
 from canet.scenarios.library import all_scenarios
 from canet.scenarios.model import Scenario
 from tests.harness.places import LAN
@@ -44,12 +44,25 @@ def test_what_was_waited_for_happens_or_not() -> None:
     assert compared(found={"happens": False}) == [("found", False)]
 
 
+def test_a_server_comes_up_on_the_sockets_that_the_model_says() -> None:
+    """Whether it starts, and which search sockets it has, are two checks; one that is down has none."""
+    up = Prediction(
+        scenario=SCENARIO.key,
+        subject="asyncio",
+        standings=(Standing(name="ioc", starts=True, sockets=frozenset({"0.0.0.0:5064"})),),
+    )
+    assert compared(up, ioc={"starts": True, "sockets": ("0.0.0.0:5064",)}) == [("ioc", True), ("ioc", True)]
+    assert compared(up, ioc={"starts": True, "sockets": ("10.1.0.2:5064",)}) == [("ioc", True), ("ioc", False)]
+    assert compared(up, ioc={"starts": False, "sockets": ()}) == [("ioc", False)]
+    assert compared(up, other={"starts": True}) == []
+
+
 def test_what_is_not_modelled_or_was_not_run_is_not_compared() -> None:
     """Silence is no agreement."""
     unknown = replace(
         PREDICTION,
-        hearings=(replace(PREDICTION.hearings[0], modelled=False),),
-        happenings=(replace(PREDICTION.happenings[0], modelled=False),),
+        hearings=(replace(PREDICTION.hearings[0], unknown="why"),),
+        happenings=(replace(PREDICTION.happenings[0], unknown="why"),),
     )
     assert compared(unknown, heard={"beacons_from": ()}, found={"happens": False}) == []
     assert compared() == []
@@ -57,7 +70,7 @@ def test_what_is_not_modelled_or_was_not_run_is_not_compared() -> None:
 
 def test_a_known_deviation_passes_while_it_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
     """With its reason; when model and kernel agree again, its entry has to go."""
-    monkeypatch.setattr(agreement, "DEVIATIONS", {(SCENARIO.key, "found"): "the kernel of that day"})
+    monkeypatch.setattr(deviations, "DEVIATIONS", {(SCENARIO.key, "found"): "the kernel of that day"})
     seen = Observation(scenario=SCENARIO.key, subject="asyncio", measures={"found": {"happens": False}})
     (check,) = agreement.compare(SCENARIO, PREDICTION, seen)
     assert (check.holds, check.why) == (True, "known: the kernel of that day")
@@ -72,5 +85,5 @@ def test_known_deviations_are_of_the_library() -> None:
     """Each names a scenario that there is, and why."""
     keys = {each.key for each in all_scenarios()}
 
-    assert {key for key, _ in agreement.DEVIATIONS} <= keys
-    assert all(agreement.DEVIATIONS.values())
+    assert {key for key, _ in deviations.DEVIATIONS} <= keys
+    assert all(deviations.DEVIATIONS.values())
