@@ -9,7 +9,6 @@ from canet.harness.site import snapshot
 from canet.harness.site.site import read_site
 from canet.harness.site.snapshot_network import Machine, read_machine
 from canet.harness.site.snapshot_processes import Bound, Speaker, sockets
-from canet.harness.site.snapshot_rules import convert
 from canet.netns import Network, enter
 from canet.netns.topology import Address, Route
 from tests.harness.predict.nets import host, lan
@@ -81,25 +80,3 @@ def test_socket_tables_of_proc(tmp_path: Path) -> None:
     )
 
     assert list(sockets(path)) == [Bound("10.1.0.2", 5064, 4711, 1000)]
-
-
-def test_rules_as_far_as_they_can_be_said() -> None:
-    """Known rules are read, unknown ones become remarks."""
-    chain = {"chain": {"table": "t", "name": "in", "hook": "input", "policy": "drop"}}
-    port = {"match": {"op": "==", "left": {"payload": {"protocol": "udp", "field": "dport"}}, "right": 5064}}
-    state = {"match": {"op": "in", "left": {"ct": {"key": "state"}}, "right": {"set": ["established", "related"]}}}
-    rules, policies, remarks = convert(
-        {
-            "nftables": [
-                chain,
-                {"rule": {"table": "t", "chain": "in", "expr": [port, {"accept": None}]}},
-                {"rule": {"table": "t", "chain": "in", "expr": [state, {"accept": None}]}},
-                {"rule": {"table": "t", "chain": "in", "expr": [{"queue": {}}]}},
-            ]
-        }
-    )
-
-    assert rules[0] == {"hook": "input", "proto": "udp", "dport": 5064, "verdict": "accept"}
-    assert rules[1] == {"hook": "input", "ct": ["established", "related"], "verdict": "accept"}
-    assert policies == {"input": "drop"}
-    assert len(remarks) == 1
