@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from canet.harness.client.search import datagrams
 from canet.harness.lab import probing, watching
+from canet.harness.lab.disturbed import DisturbedError
 from canet.harness.participants import sockets
 from canet.harness.wire import frames
 from canet.scenarios.model import Step
@@ -25,10 +26,6 @@ PATIENCE = 30.0
 
 LATE = 0.15
 """By what part of the pause between beacons one may be late; clients take 0.25 for a sign (``bhe.cpp``)."""
-
-
-class DisturbedError(RuntimeError):
-    """The machine was too busy to do a step as the scenario says, so the run tells nothing; another one may."""
 
 
 def beacon(number: int, port: int = 5064, address: str = "0.0.0.0") -> bytes:

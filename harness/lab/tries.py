@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from canet.harness.lab.crew import Crew, spawn
+from canet.harness.lab.disturbed import DisturbedError
 from canet.harness.lab.outputs import Outputs, Stream
 from canet.harness.observation import ClientSeen, ClientTry, Frame
 from canet.harness.participants.recipe import client_recipe
@@ -20,7 +21,9 @@ from canet.scenarios.model import Client
 
 SIDE_BY_SIDE = 8
 GRACE = 15.0
-"""Seconds beyond its own timeout after which a client process is killed."""
+"""Seconds beyond its own timeout after which a command is killed; what it has read until then stands."""
+OWN_GRACE = 90.0
+"""The same for the clients that count their time themselves: they end by themselves if the machine lets them run."""
 
 
 @dataclass(slots=True)
@@ -34,7 +37,11 @@ class Tried:
 
 
 def run(network: Network, client: Client, pvs: Iterable[str], crew: Crew, outputs: Outputs, epoch: float) -> Tried:
-    """Run all tries of a client and return what each found."""
+    """Run all tries of a client and return what each found.
+
+    Raises:
+        DisturbedError: one of our clients did not come to an end, so nobody knows what it would have read.
+    """
     wanted = tuple(client.pvs or pvs)
     recipe = client_recipe(client, wanted)
     began = time.time() - epoch
@@ -47,7 +54,7 @@ def run(network: Network, client: Client, pvs: Iterable[str], crew: Crew, output
                 batch.append((spawn(network[client.host], recipe, write), stream, time.monotonic()))
             finally:
                 os.close(write)
-        deadline = time.monotonic() + client.timeout + GRACE
+        deadline = time.monotonic() + client.timeout + (GRACE if client.implementation == "command" else OWN_GRACE)
         for process, stream, started in batch:
             _finish(process, stream, outputs, deadline)
             results.append(_result(client, wanted, process, stream, started, crew))
@@ -74,6 +81,8 @@ def _result(
     text = stream.text.strip()
     if report is None:
         if process.poll() is None or process.poll() == -signal.SIGKILL:
+            if client.implementation != "command":
+                raise DisturbedError(f"{stream.name} has read nothing and not ended {OWN_GRACE:g} s after its time-out")
             text += f"\n(ended by the lab: no answer within {client.timeout + GRACE:g} s)"
         return ClientTry(
             connected={},

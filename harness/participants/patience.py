@@ -8,6 +8,12 @@ from typing import Final
 
 STEP: Final = 0.02
 """Seconds between two looks that count at most: what is above, the machine has taken."""
+BEFORE: Final = 10.0
+"""Seconds that a client which does not begin is waited for, counted alike."""
+
+
+def _at_once() -> bool:
+    return True
 
 
 class Patience:
@@ -19,18 +25,26 @@ class Patience:
 
     Args:
         seconds: how long to wait.
-        clock: what counts them.
+        begun: whether the client has sent its first search; its time begins with that.
+        clock: what counts the seconds.
     """
 
-    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, seconds: float, begun: Callable[[], bool] = _at_once, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.left = seconds
         """Seconds that are left."""
+        self._before = BEFORE
+        self._begun = begun
         self._clock = clock
         self._looked = clock()
 
     def lasts(self) -> bool:
         """Look: count the time since the last look, and say whether any is left."""
         now = self._clock()
-        self.left -= min(now - self._looked, STEP)
-        self._looked = now
-        return self.left > 0
+        step, self._looked = min(now - self._looked, STEP), now
+        if self._begun():
+            self.left -= step
+        else:
+            self._before -= step
+        return self.left > 0 and self._before > 0

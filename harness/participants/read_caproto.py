@@ -22,7 +22,13 @@ def read(config: Mapping[str, Any]) -> None:
     names = [str(name) for name in config["pvs"]]
     context = Context()
     pvs = context.get_pvs(*names)
-    patience = Patience(float(config["timeout"]))
+    searches = context.broadcaster.unanswered_searches
+
+    def searched() -> bool:
+        """Say whether each search that is not answered has a time at which it was sent."""
+        return all(pv.connected for pv in pvs) or all(sent for _name, _queue, sent, _until in list(searches.values()))
+
+    patience = Patience(float(config["timeout"]), searched)
     while not all(pv.connected for pv in pvs) and patience.lasts():
         time.sleep(1e-3)
     connected: dict[str, str] = {}

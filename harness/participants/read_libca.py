@@ -5,6 +5,7 @@ libca reads ``EPICS_CA_*`` when its context is made, so one process reads with o
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import socket
@@ -32,8 +33,9 @@ def numeric(name: str) -> str:
 def read(config: Mapping[str, Any]) -> None:
     """Connect to ``pvs``, read each, print one JSON line ``{"event": "read", …}`` and end the process.
 
-    ``config``: ``pvs``; ``timeout`` in seconds, after which what did not connect counts as missing; ``linger`` in
-    seconds, for which it stays connected after the reading (late messages, such as the one on duplicate PVs).
+    ``config``: ``pvs``; ``timeout`` in seconds after the first search for each, when what did not connect counts as
+    missing; ``linger`` in seconds, for which it stays connected after the reading (late messages, such as the one on
+    duplicate PVs).
     """
     from epics import ca
 
@@ -43,7 +45,9 @@ def read(config: Mapping[str, Any]) -> None:
     names = [str(name) for name in config["pvs"]]
     channels = {name: ca.create_channel(name, connect=False, auto_cb=False) for name in names}
     ca.flush_io()
-    patience = Patience(float(config["timeout"]))
+    attempts = ca.libca.ca_search_attempts
+    attempts.restype = ctypes.c_uint
+    patience = Patience(float(config["timeout"]), lambda: all(map(attempts, channels.values())))
     while not all(map(ca.isConnected, channels.values())) and patience.lasts():
         ca.pend_event(1e-3)
     connected: dict[str, str] = {}

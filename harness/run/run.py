@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 
 from canet.harness.lab import lab
-from canet.harness.lab.traffic import DisturbedError
+from canet.harness.lab.disturbed import DisturbedError
 from canet.harness.observation import Check, Observation, Verdict
 from canet.harness.predict import Prediction, play
 from canet.harness.proof import agreement

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from canet.harness.lab import lab, traffic
+from canet.harness.lab.disturbed import DisturbedError
 from canet.harness.lab.lab import Lab
 from canet.harness.participants.recipe import missing
 from canet.harness.run import run
@@ -100,7 +101,7 @@ def test_a_train_of_beacons_that_leaves_late_tells_nothing(monkeypatch: pytest.M
     sleep = time.sleep
     monkeypatch.setattr(traffic, "time", SimpleNamespace(monotonic=time.monotonic, sleep=lambda s: sleep(s + 0.05)))
 
-    with pytest.raises(traffic.DisturbedError, match=r"beacon 0 from client left 0\.\d+ s late"):
+    with pytest.raises(DisturbedError, match=r"beacon 0 from client left 0\.\d+ s late"):
         play(
             step("watch", "libca"),
             step("await", "libca", event="value"),
@@ -116,7 +117,7 @@ def test_a_disturbed_run_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     def disturbed(*args: Any) -> Any:
         failures[0] -= 1
         if failures[0] >= 0:
-            raise traffic.DisturbedError("the machine is busy")
+            raise DisturbedError("the machine is busy")
         return real(*args)
 
     monkeypatch.setattr(lab, "run", disturbed)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canet.harness.participants.patience import STEP, Patience
+from canet.harness.participants.patience import BEFORE, STEP, Patience
 
 
 def looks(seconds: float, pauses: list[float]) -> tuple[int, float]:
     """Return how many looks a patience lasts with these pauses between them, and how much time went by."""
     now = [100.0]
-    patience = Patience(seconds, lambda: now[0])
+    patience = Patience(seconds, clock=lambda: now[0])
     for count, pause in enumerate(pauses):
         now[0] += pause
         if not patience.lasts():
@@ -42,3 +42,19 @@ def test_it_ends_when_enough_has_counted(seconds: float, pauses: list[float]) ->
 
     assert sum(counted[:count]) < seconds + 1e-6
     assert count == len(pauses) or sum(counted[: count + 1]) >= seconds - 1e-6
+
+
+def test_time_begins_with_the_first_search() -> None:
+    """A client that searches late has as long as one that searches at once; one that never does is given up."""
+    now = [100.0]
+    patience = Patience(1.0, lambda: now[0] >= 105.0, clock=lambda: now[0])
+    while patience.lasts():
+        now[0] += 0.01
+    never = Patience(1.0, lambda: False, clock=lambda: now[0])
+    begun = now[0]
+    while never.lasts():
+        now[0] += 0.01
+
+    assert 105.9 <= begun <= 106.1
+    assert BEFORE - 0.1 <= now[0] - begun <= BEFORE + 0.1
+    assert never.left == 1.0
