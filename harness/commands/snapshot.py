@@ -14,7 +14,8 @@ Examples:
   canet snapshot --merge ioc1.toml --merge opi1.toml --out site.toml
   canet lint site.toml
 \b
-Nothing is sent and nothing is changed. What this user may not read (other users' processes) is left out."""
+Nothing is sent and nothing is changed. What this user may not read (other users' processes) is left out.
+The firewall is read by nft, as root; the story names each rule that a site file cannot say."""
 
 
 def register(app: typer.Typer) -> None:

@@ -181,5 +181,10 @@ def _value(value: Any) -> str:
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{_key(key)} = {_value(item)}" for key, item in value.items()) + " }"
     if isinstance(value, list | tuple):
+        if any(isinstance(item, Mapping) for item in value):
+            return "[\n" + "".join(f"    {_value(item)},\n" for item in value) + "]"
         return "[" + ", ".join(_value(item) for item in value) + "]"
-    return json.dumps(value)
+    if isinstance(value, str) and "\n" in value:
+        lines = [json.dumps(line, ensure_ascii=False)[1:-1] for line in value.split("\n")]
+        return '"""\n' + "\n".join(lines) + '"""'
+    return json.dumps(value, ensure_ascii=False)

@@ -20,8 +20,8 @@ _HARMLESS: Final = (
 )
 """Targets of iptables after which a packet is the same, and goes on to the next rule."""
 _WHAT_THEN: Final = {
-    frozenset(("closed",)): "the snapshot is more closed than this machine, where later rules drop",
-    frozenset(("open",)): "the snapshot is more open than this machine",
+    frozenset(("closed",)): "the snapshot is more closed than this machine, unless what follows accepts too",
+    frozenset(("open",)): "the snapshot is more open than this machine, unless what follows drops too",
     frozenset(("closed", "open")): "the snapshot may be more open or more closed than this machine",
     frozenset(("change",)): "packets stay as they are in the snapshot",
     frozenset(("translation",)): "what it translates here is not translated in the snapshot",

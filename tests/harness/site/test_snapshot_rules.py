@@ -21,8 +21,8 @@ from canet.scenarios.document import RuleTable
 from canet.scenarios.network import rule as scenario_rule
 from tests.harness.site.rulesets import NFT, TOPOLOGY, load, needs
 
-CLOSED = "the snapshot is more closed than this machine, where later rules drop"
-OPEN = "the snapshot is more open than this machine"
+CLOSED = "the snapshot is more closed than this machine, unless what follows accepts too"
+OPEN = "the snapshot is more open than this machine, unless what follows drops too"
 CARDS = (
     Card(1, "lo", up=True, loopback=True, mtu=65536, addresses=["127.0.0.1/8 brd none"]),
     Card(2, "eth0", up=True, loopback=False, mtu=1500, addresses=["10.1.0.2/24"]),
@@ -235,10 +235,12 @@ def test_a_whole_snapshot_with_rules_is_a_site(net: Network) -> None:
     net["server"].call(load, "nft", NFT["docker"])
     machine = net["server"].call(read_machine, "server")
     rules, policies, _ = found_on(net)
+    machine.remarks = ['a "quoted" remark', "and a \\ in the next line"]
     document = snapshot.describe(machine, [], rules, policies)
     again = tomllib.loads(snapshot.to_toml(document))
 
     assert again["hosts"] == document["hosts"]
+    assert again["story"] == document["story"]
     host = read_site(again, "server.toml").scenario.topology.host("server")
     assert Rule(hook="postrouting", oif="eth0", saddr=IPv4Network("172.17.0.0/16"), masquerade=True) in host.rules
 
