@@ -232,22 +232,49 @@ table ip nat {
 }
 """
 
-NFT = {"arch": ARCH, "debian": DEBIAN, "firewalld": FIREWALLD, "docker": DOCKER, "redirect": REDIRECT}
+PRIORITIES = """
+table ip first {
+  chain pre { type nat hook prerouting priority dstnat; udp dport 5064 dnat to 10.1.0.2:5065; }
+  chain in { type filter hook input priority 5; udp dport 5067 ip saddr 10.1.0.9 drop; }
+}
+table ip second {
+  chain pre { type nat hook prerouting priority dstnat; udp dport 5064 dnat to 10.1.0.2:5067; }
+  chain in { type filter hook input priority -5; udp dport 5067 accept; }
+}
+"""
+NOTHING = {
+    "nft": "",
+    "iptables-nft-restore": "",
+    "iptables-legacy-restore": "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n",
+}
+"""What each program takes for no rules at all; nft's are always flushed before."""
+
+NFT = {
+    "priorities": PRIORITIES,
+    "arch": ARCH,
+    "debian": DEBIAN,
+    "firewalld": FIREWALLD,
+    "docker": DOCKER,
+    "redirect": REDIRECT,
+}
+
+
+def _path(program: str) -> str:
+    return shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin") or ""
 
 
 def needs(*programs: str) -> None:
     """Skip where a program is not installed."""
     for program in programs:
-        if shutil.which(program) is None and shutil.which(program, path="/usr/sbin:/sbin") is None:
+        if not _path(program):
             pytest.skip(f"{program} is not installed")
 
 
 def load(program: str, text: str) -> None:
-    """Give a ruleset to ``nft -f -`` or ``iptables-nft-restore`` of this network namespace, in place of all others."""
-    command = [program, "-f", "-"] if program == "nft" else [program]
-    path = shutil.which(program) or f"/usr/sbin/{program}"
-    subprocess.run(["nft", "flush", "ruleset"], check=True)
-    done = subprocess.run([path, *command[1:]], input=text, text=True, capture_output=True, check=False)
+    """Give a ruleset to ``nft -f -`` or a program of iptables in this network namespace, in place of all others."""
+    subprocess.run([_path("nft"), "flush", "ruleset"], check=True)
+    command = [_path(program), *(["-f", "-"] if program == "nft" else [])]
+    done = subprocess.run(command, input=text, text=True, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
 
 

@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Iterator
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ from canet.netns.change import SetRules
 from canet.netns.topology import Rule
 from canet.scenarios.document import RuleTable
 from canet.scenarios.network import rule as scenario_rule
-from tests.harness.site.rulesets import NFT, TOPOLOGY, UFW, load, needs, some
+from tests.harness.site.rulesets import NFT, NOTHING, TOPOLOGY, UFW, load, needs, some
 
 PORTS = (5064, 5065, 5066, 5067, 7000)
 SOURCES = ("10.1.0.1", "10.1.0.9", "10.9.0.1")
@@ -145,7 +146,7 @@ def both_ways(net: Network, program: str, ruleset: str) -> tuple[Seen, Seen, Fou
     server.call(load, program, ruleset)
     real = traffic(net)
     found = server.call(lambda: read_rules(read_machine("server").cards))
-    server.call(load, "nft", "")
+    server.call(load, program, NOTHING[program])
     net.change(SetRules(host="server", rules=rules_of(found), policies=tuple(found[1].items())))  # type: ignore[arg-type]
     return real, traffic(net), found
 
@@ -159,10 +160,13 @@ def test_a_real_firewall_and_its_snapshot_decide_alike(net: Network, name: str) 
     assert real
 
 
-def test_a_firewall_of_iptables_and_its_snapshot_decide_alike(net: Network) -> None:
-    """What nft's JSON does not tell of iptables' rules is read from iptables itself."""
-    needs("iptables-nft-restore", "iptables-nft-save")
-    real, copied, found = both_ways(net, "iptables-nft-restore", UFW)
+@pytest.mark.parametrize("kind", ["nft", "legacy"])
+def test_a_firewall_of_iptables_and_its_snapshot_decide_alike(net: Network, kind: str) -> None:
+    """What nft does not tell of the rules of either iptables is read from iptables itself."""
+    needs(f"iptables-{kind}-restore", f"iptables-{kind}-save")
+    if kind == "legacy" and not Path("/proc/net/ip_tables_names").exists():
+        pytest.skip("this kernel has no ip_tables")
+    real, copied, found = both_ways(net, f"iptables-{kind}-restore", UFW)
 
     assert copied == real
     assert [each for each in found[2] if "rejects with tcp reset" not in each] == []
