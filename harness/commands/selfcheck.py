@@ -37,11 +37,12 @@ def selfcheck(
     if library:
         _library()
         return
-    from canet.harness.predict.rules import RULES
-    from canet.harness.proof import selfcheck as check
     from canet.netns import enter
 
-    enter()
+    enter()  # first of all: what is imported after it may start threads
+    from canet.harness.predict.rules import RULES
+    from canet.harness.proof import selfcheck as check
+
     began = time.monotonic()
     live = sys.stderr.isatty()
 
@@ -68,6 +69,10 @@ def selfcheck(
     typer.echo(f"{agreed} of {outcome.compared} networks agree ({outcome.shots} datagrams and connections)")
     for reason, count in sorted(outcome.unbuildable.items()):
         typer.echo(f"{count} networks could not be built here: {reason}")
+    if outcome.single:
+        typer.echo(
+            f"left out: {outcome.single} networks with sockets of several users, made with one user here instead"
+        )
     typer.echo(f"rules touched: {len(touched)} of {len(wanted)}")
     for rule in wanted:
         if rule not in outcome.rules:

@@ -16,10 +16,11 @@ import signal
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from canet.harness.participants.flaws import FLAWS, text
 from canet.server.protocol import eca
 from canet.server.protocol.commands import MINOR_VERSION, Command
 from canet.server.protocol.dbr import Native
@@ -27,13 +28,6 @@ from canet.server.protocol.message import Message, Reader, read_datagram
 from canet.server.protocol.payload import encode
 
 IP_RECVERR = 11
-FLAWS: Mapping[str, Callable[[bytes], bool]] = {
-    "truncated": lambda data: sum(16 + len(each.payload) for each in read_datagram(data)) < len(data),
-    "empty": lambda data: not data,
-    "unnamed": lambda data: any(each.command == 6 and not _text(each.payload) for each in read_datagram(data)),
-    "unknown": lambda data: any(each.command > Command.SERVER_DISCONN for each in read_datagram(data)),
-}
-"""What a fragile server stumbles over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +147,7 @@ class Scripted:
         self._udp.close()
 
     def _searched(self, message: Message, source: tuple[str, int]) -> None:
-        script, name = self.script, _text(message.payload)
+        script, name = self.script, text(message.payload)
         if script.remembers:
             self._memory.append((name, source, time.monotonic()))
         claimed = bool(script.claims) and name.startswith(script.claims)
@@ -218,7 +212,7 @@ class _Circuit:
         return b""
 
     def _create(self, message: Message) -> bytes:
-        name = _text(message.payload)
+        name = text(message.payload)
         if name not in self._script.pvs:
             return Message(Command.CREATE_CH_FAIL, p1=message.p1).pack()
         sid = len(self._names) + 1
@@ -236,7 +230,3 @@ class _Circuit:
         value = float(self._script.pvs[self._names[message.p1]])
         payload = encode(message.data_type, count, value, Native.DOUBLE) if status == eca.NORMAL else b""
         return Message(message.command, message.data_type, count, status, message.p2, payload).pack()
-
-
-def _text(payload: bytes) -> str:
-    return payload.split(b"\0", 1)[0].decode("latin-1")

@@ -31,6 +31,8 @@ class SocketSpec:
     reuse_port: bool = True
     uid: int = 0
     tcp: bool = False
+    full: bool = False
+    """TCP only: its queue is full, and nobody accepts."""
     groups: tuple[str, ...] = ()
     """Multicast groups joined on the interface that the route names, or ``group@interface``."""
 

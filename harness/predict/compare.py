@@ -57,7 +57,8 @@ def predict_case(case: Case, rules: set[str] | None = None) -> CaseResult:
             listening = world.listening(spec.host)
             error = _listen_error(network, world, spec.host, number(spec.address), spec.port)
             if error is None:
-                listening.sockets.append(TcpListener(spec.name, number(spec.address), spec.port, uid=spec.uid))
+                listener = TcpListener(spec.name, number(spec.address), spec.port, uid=spec.uid, full=spec.full)
+                listening.sockets.append(listener)
         else:
             socket = UdpSocket(spec.name, number(spec.address), spec.port, spec.reuse_addr, spec.reuse_port, spec.uid)
             error = world.bound(spec.host).bind(host, socket)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from canet.harness.participants.serve_scripted import FLAWS
+from canet.harness.participants.flaws import FLAWS, text
 from canet.harness.predict.exchange import Answer, Delivered, World
 from canet.harness.predict.servers import ServerState
 from canet.server.protocol.commands import Command
@@ -22,7 +22,7 @@ def names_in(data: bytes, implementation: str) -> frozenset[str]:
         messages = []
     elif bad is not None and implementation in LEAVE_OUT_THE_REST:
         messages = messages[:bad]
-    found = [each.payload.split(b"\0", 1)[0].decode("latin-1") for each in messages if each.command == Command.SEARCH]
+    found = [text(each.payload) for each in messages if each.command == Command.SEARCH]
     return frozenset(each for each in found if each)
 
 

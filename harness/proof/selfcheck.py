@@ -44,6 +44,8 @@ class Outcome:
     shots: int = 0
     unbuildable: dict[str, int] = field(default_factory=dict)
     """Why the kernel refused a topology → how often; such a case compares nothing."""
+    single: int = 0
+    """Networks that have the sockets of one user here, though several belong there."""
     differences: list[Difference] = field(default_factory=list)
     rules: set[str] = field(default_factory=set)
 
@@ -53,6 +55,7 @@ class Outcome:
         self.shots += other.shots
         for reason, count in other.unbuildable.items():
             self.unbuildable[reason] = self.unbuildable.get(reason, 0) + count
+        self.single += other.single
         self.differences += other.differences
         self.rules |= other.rules
 
@@ -71,6 +74,11 @@ def several_users() -> bool:
     except OSError:
         return False
     return any(int(first) <= 1000 < int(first) + int(count) for first, _, count in (line.split() for line in lines))
+
+
+def needs_users(case: Case) -> bool:
+    """Tell whether sockets of another user than root take part in a case."""
+    return any(each.uid for each in case.sockets) or any(each.uid for each in case.shots)
 
 
 def check_case(case: Case, rules: set[str] | None = None) -> list[str]:
@@ -95,6 +103,7 @@ def check(seeds: range, users: bool = True, *, shrink_found: bool = True) -> Out
     for seed in seeds:
         case = generate(seed, users=users)
         outcome.cases += 1
+        outcome.single += not users and needs_users(generate(seed))
         try:
             found = check_case(case, outcome.rules)
         except (TopologyError, NetworkError) as error:

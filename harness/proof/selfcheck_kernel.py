@@ -123,6 +123,7 @@ def measure(case: Case, sentinel: Sentinel) -> CaseResult:
     """
     result = CaseResult()
     opened: dict[str, tuple[SocketSpec, socket.socket]] = {}
+    fillers: list[socket.socket] = []
     with OneCpu(), Network(case.topology) as net:
         barrier = Deferred(net, case, sentinel)
         try:
@@ -130,12 +131,15 @@ def measure(case: Case, sentinel: Sentinel) -> CaseResult:
                 made = _open(net[spec.host], spec)
                 if isinstance(made, str):
                     result.refused[spec.name] = made
-                else:
-                    opened[spec.name] = (spec, made)
+                    continue
+                opened[spec.name] = (spec, made)
+                if spec.full:
+                    fillers += _fill(net[spec.host], spec)
+                    barrier.settle()
             for place, shot in enumerate(case.shots):
                 result.shots.append(_shoot(net[shot.host], shot, place, opened, barrier))
         finally:
-            for _, made in opened.values():
+            for made in [*fillers, *(each for _, each in opened.values())]:
                 made.close()
             barrier.close()
     return result
@@ -169,13 +173,21 @@ def _open(host: HostNamespace, spec: SocketSpec) -> socket.socket | str:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         made.bind((spec.address, spec.port))
         if spec.tcp:
-            made.listen(8)
+            made.listen(0 if spec.full else 8)
         for group in spec.groups:
             _join(host, made, group)
     except OSError as error:
         made.close()
         return errno.errorcode.get(error.errno or 0, str(error))
     return made
+
+
+def _fill(host: HostNamespace, spec: SocketSpec) -> list[socket.socket]:
+    """Fill the queue of a listener with connections of its own host, which nobody accepts."""
+    fillers = [_socket(host, socket.SOCK_STREAM, 0) for _ in range(4)]
+    for each in fillers:
+        each.connect_ex((spec.address if spec.address != "0.0.0.0" else "127.0.0.1", spec.port))
+    return fillers
 
 
 def _join(host: HostNamespace, made: socket.socket, group: str) -> None:
@@ -221,7 +233,7 @@ def _shoot(
 def _accept(opened: dict[str, tuple[SocketSpec, socket.socket]]) -> list[str]:
     found = []
     for name, (spec, made) in opened.items():
-        if spec.tcp:
+        if spec.tcp and not spec.full:
             with suppress(BlockingIOError, ConnectionError):
                 while True:
                     made.accept()[0].close()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from canet.harness.predict.cases import Case
 from canet.harness.predict.generate import generate
 from canet.harness.proof import selfcheck
@@ -58,3 +60,15 @@ def test_network_rules_leave_channel_access_out() -> None:
 
     assert "rp-filter-strict" in rules
     assert "list-explicit" not in rules
+
+
+def test_networks_with_one_user_instead_of_several_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has one user id is told what that leaves out; who has several is told nothing."""
+    monkeypatch.setattr(selfcheck, "check_case", lambda *_: [])
+    seeds = range(1, 31)
+    several = sum(selfcheck.needs_users(generate(seed)) for seed in seeds)
+
+    assert several > 0
+    assert selfcheck.check(seeds, users=False).single == several
+    assert selfcheck.check(seeds, users=True).single == 0
+    assert not any(selfcheck.needs_users(generate(seed, users=False)) for seed in seeds)
