@@ -39,6 +39,10 @@ _NFTABLES: Final = 10
 _BATCH_BYTES: Final = 16384
 """Sent at once: the kernel answers each message before it takes the next batch, so the receive queue stays short."""
 
+_TRANSACTION_BYTES: Final = 1 << 24
+"""A transaction goes in one piece, so that the send buffer bounds how many rules a host can have."""
+_SO_SNDBUFFORCE: Final = 32
+
 _ANSWER_SECONDS: Final = 60.0
 """The kernel does all such work under one lock: on a busy machine an answer may take its time."""
 
@@ -134,6 +138,10 @@ class Netlink:
         self._reader = MarshalRtnl() if protocol == NETLINK_ROUTE else Marshal()
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, _TRANSACTION_BYTES)
+        except PermissionError:  # an ordinary user gets what wmem_max lets
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _TRANSACTION_BYTES)
         self._socket.settimeout(_ANSWER_SECONDS)
         self._sequence = 0
 

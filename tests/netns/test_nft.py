@@ -282,3 +282,23 @@ def test_what_the_kernel_refuses_is_named(network: Build) -> None:
     rule = Rule(hook="input", iif="a" * 40 + "*", verdict="drop")
     with pytest.raises(NetworkError, match="firewall of host server: rule 1"):
         network(lan_with(rule))
+
+
+def test_a_firewall_may_have_hundreds_of_rules(network: Build) -> None:
+    """All of them go to the kernel in one transaction, whatever a socket sends by default."""
+    many = tuple(
+        Rule(
+            hook="input",
+            proto="udp",
+            saddr=IPv4Network(f"10.9.{n >> 8}.{n & 255}/32"),
+            dport=(n + 1, n + 1),
+            verdict="drop",
+        )
+        for n in range(700)
+    )
+    last = Rule(hook="input", proto="udp", dport=(PORT, PORT), verdict="accept")
+    net = network(lan_with(*many, last, policies=(("input", "drop"),)))
+    with listener(net["server"]) as server, sender(net["client"]) as client:
+        client.sendto(b"through", ("10.1.0.2", PORT))
+
+        assert next_datagram(server) == b"through"
