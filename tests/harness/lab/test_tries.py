@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from canet.harness.lab import lab, tries
+from canet.harness.lab import crew, lab, tries
 from canet.harness.lab.disturbed import DisturbedError
 from canet.harness.participants.recipe import client_recipe
 from canet.netns.process import Process
@@ -45,7 +45,7 @@ def test_a_command_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("client", ["libca", "caproto", "canet"])
 def test_a_client_that_is_held_up_reads_all_the_same(client: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that gets no time for ten times its time-out, twice, has still the whole time-out before it."""
-    spawn = tries.spawn
+    spawn = crew.spawn
 
     def hold_up(*args: Any) -> Process:
         process = spawn(*args)
