@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from canet.harness.participants.flaws import FLAWS
 from canet.server.protocol.commands import Command
 from canet.server.protocol.message import Message
