@@ -221,6 +221,10 @@ class _Maker:
         return ((self.dice.choice(FILTERS), "drop"),)
 
     def rules(self, interfaces: tuple[Interface, ...]) -> tuple[Rule, ...]:
+        if self.chance(0.08):  # searches alone may pass; of their fragments the first does
+            hook: Hook = self.dice.choice(("prerouting", "forward", "input"))
+            passes = Rule(hook=hook, proto="udp", dport=(5064, 5064), verdict="accept")
+            return passes, Rule(hook=hook, proto="udp", verdict="drop")
         return tuple(self.rule(interfaces) for _ in range(self.dice.randint(1, 4)))
 
     def rule(self, interfaces: tuple[Interface, ...]) -> Rule:
@@ -293,6 +297,8 @@ class _Maker:
             both = dice.choice(((True, True),) * 6 + ((True, False), (True, False), (False, True), (False, False)))
             tcp = self.chance(0.25)
             address = self.bind_address(host, tcp=tcp)
+            calm = host.loopback and not host.rules and not host.policies
+            own = address in ("0.0.0.0", "127.0.0.1", *(str(each.ip) for each in host.addresses))
             found.append(
                 SocketSpec(
                     name=f"s{number}",
@@ -303,6 +309,7 @@ class _Maker:
                     reuse_port=False if tcp else both[1],
                     uid=1000 if self.users and self.chance(0.15) else 0,
                     tcp=tcp,
+                    full=tcp and calm and own and self.chance(0.1),  # it is filled by its own host
                     groups=(GROUP,) if not tcp and self.chance(0.12) else (),
                 )
             )

@@ -102,6 +102,8 @@ def source_valid(device: Device, source: int, trace: Trace) -> tuple[bool, Trace
         return False, (trace, "martian-own", (host.name, source))
     if entry.device is device:
         return True, trace
+    if not device.addresses:
+        return False, (trace, "rp-filter-no-address", (device.label, strictness, source))
     if strictness == 1:
         back = entry.device.name if entry.device is not None else "nowhere"
         return False, (trace, "rp-filter-strict", (device.label, source, back))

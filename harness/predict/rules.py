@@ -139,6 +139,10 @@ RULES: dict[str, RuleText] = {
     "rp-filter-no-route": RuleText(
         "{} has rp_filter={} and no route back to {}: dropped.", "Linux net/ipv4/fib_frontend.c __fib_validate_source"
     ),
+    "rp-filter-no-address": RuleText(
+        "{} has rp_filter={} and no address, and the way back to {} goes through another interface: dropped.",
+        "Linux net/ipv4/fib_frontend.c __fib_validate_source, last_resort",
+    ),
     # --- routers
     "forward": RuleText("The router {} forwards {} out of {}.", "Linux net/ipv4/ip_forward.c"),
     "forward-no-route": RuleText("The router {} has no route to {}.", _INPUT),

@@ -21,6 +21,8 @@ from canet.netns.errors import NetworkError, TopologyError
 
 BATCH = 20
 """Cases that a worker takes at a time."""
+TRIES = 3
+"""How often a network is built before it counts as one that cannot be."""
 MOST_TRIES = 400
 """Smaller cases that are tried for one difference."""
 
@@ -104,17 +106,26 @@ def check(seeds: range, users: bool = True, *, shrink_found: bool = True) -> Out
         case = generate(seed, users=users)
         outcome.cases += 1
         outcome.single += not users and needs_users(generate(seed))
-        try:
-            found = check_case(case, outcome.rules)
-        except (TopologyError, NetworkError) as error:
-            reason = str(error).splitlines()[0].rpartition(": ")[2]
-            outcome.unbuildable[reason] = outcome.unbuildable.get(reason, 0) + 1
+        found = _patiently(case, outcome)
+        if found is None:
             continue
         outcome.shots += len(case.shots)
         if found:
             small = shrink(case) if shrink_found else case
             outcome.differences.append(Difference(seed, small, _again(small) or found))
     return outcome
+
+
+def _patiently(case: Case, outcome: Outcome) -> list[str] | None:
+    """Return the differences of a case, or note why it could not be built; a busy machine gets another chance."""
+    for left in reversed(range(TRIES)):
+        try:
+            return check_case(case, outcome.rules)
+        except (TopologyError, NetworkError) as error:
+            if not left:
+                reason = str(error).splitlines()[0].rpartition(": ")[2]
+                outcome.unbuildable[reason] = outcome.unbuildable.get(reason, 0) + 1
+    return None
 
 
 def _again(case: Case) -> list[str]:

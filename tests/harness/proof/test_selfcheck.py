@@ -9,7 +9,7 @@ import pytest
 from canet.harness.predict.cases import Case
 from canet.harness.predict.generate import generate
 from canet.harness.proof import selfcheck
-from canet.netns import enter
+from canet.netns import NetworkError, enter
 
 
 def test_cases_are_counted_and_agree() -> None:
@@ -72,3 +72,22 @@ def test_networks_with_one_user_instead_of_several_are_counted(monkeypatch: pyte
     assert selfcheck.check(seeds, users=False).single == several
     assert selfcheck.check(seeds, users=True).single == 0
     assert not any(selfcheck.needs_users(generate(seed, users=False)) for seed in seeds)
+
+
+@pytest.mark.parametrize(("failures", "unbuildable"), [(2, {}), (3, {"the machine is busy": 1})])
+def test_a_network_that_is_not_built_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, failures: int, unbuildable: dict[str, int]
+) -> None:
+    """What fails three times is counted with its reason, and compares nothing."""
+    tried = iter(range(10))
+
+    def check_case(*_: object) -> list[str]:
+        if next(tried) < failures:
+            raise NetworkError("net: the machine is busy")
+        return []
+
+    monkeypatch.setattr(selfcheck, "check_case", check_case)
+    outcome = selfcheck.check(range(1, 2))
+
+    assert outcome.unbuildable == unbuildable
+    assert outcome.compared == 1 - sum(unbuildable.values())
