@@ -275,6 +275,7 @@ def _refused_on_purpose(scenario: Scenario, host: str, pv: str) -> bool:
 
 def _probe_symptoms(scenario: Scenario, told: Prediction) -> Iterator[Symptom]:
     """Probes speak where there are no clients: a server that answers twice, or does not hear."""
+    raw = {each.name for each in scenario.probes if each.payload is not None}  # nobody need answer what is no search
     for probe in told.probes:
         servers = probe.answered.members
         if probe.answered.kind == "all" and probe.replies[1] > len(servers) and not _relayed(scenario):
@@ -283,7 +284,7 @@ def _probe_symptoms(scenario: Scenario, told: Prediction) -> Iterator[Symptom]:
         large = any(each.rule in ("mtu-frame", "mtu-refused") for each in probe.reasons)
         if large and probe.received.kind in ("none", "some"):
             yield Symptom("too-large", probe.name, f"datagrams of {probe.name} are too large for a link on their way")
-        if scenario.clients:
+        if scenario.clients or probe.name in raw:
             continue
         if probe.error is not None:
             yield Symptom("unsent", probe.name, f"{probe.name} cannot be sent: {probe.error}")
