@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import subprocess
+import tempfile
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
@@ -274,7 +276,9 @@ def load(program: str, text: str) -> None:
     """Give a ruleset to ``nft -f -`` or a program of iptables in this network namespace, in place of all others."""
     subprocess.run([_path("nft"), "flush", "ruleset"], check=True)
     command = [_path(program), *(["-f", "-"] if program == "nft" else [])]
-    done = subprocess.run(command, input=text, text=True, capture_output=True, check=False)
+    with tempfile.NamedTemporaryFile() as lock:  # the machine's own lock is root's
+        env = {**os.environ, "XTABLES_LOCKFILE": lock.name}
+        done = subprocess.run(command, input=text, text=True, capture_output=True, check=False, env=env)
     assert done.returncode == 0, done.stderr
 
 
