@@ -98,7 +98,7 @@ def test_one_circuit_serves_all_clients(up: Lab) -> None:
 
 
 def test_a_lost_server_is_told_and_found_again(up: Lab) -> None:
-    """When the IOC goes, channels are closed; when it is back, the next search finds it."""
+    """When the IOC goes, channels are closed; when it is back, searches find it, and the gateway answers them."""
     with connect(up) as connection:
         connection.channel("ioc:value")
         up.crew.end("ioc")
@@ -106,7 +106,8 @@ def test_a_lost_server_is_told_and_found_again(up: Lab) -> None:
         with pytest.raises(ClientError, match="does not serve"):
             connection.channel("ioc:value")
     up.crew.start(["ioc"])
-    up.probe("search")
+    # A client searches until it is answered; on a busy machine the gateway may find the IOC after the first search.
+    assert any(shot.replies for _ in range(10) for shot in up.probe("search").shots)
     with connect(up) as connection:
         assert connection.read(connection.channel("ioc:value")) == 1.5
 
