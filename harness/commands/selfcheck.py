@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -67,7 +68,7 @@ def selfcheck(
     touched = [each for each in wanted if each in outcome.rules]
     agreed = outcome.compared - len(outcome.differences)
     typer.echo(f"{agreed} of {outcome.compared} networks agree ({outcome.shots} datagrams and connections)")
-    for reason, count in sorted(outcome.unbuildable.items()):
+    for reason, count in sorted(Counter(outcome.unbuildable.values()).items()):
         typer.echo(f"{count} networks could not be built here: {reason}")
     if outcome.single:
         typer.echo(

@@ -61,8 +61,8 @@ def _probe_lines(probe: ProbePrediction) -> Iterator[str]:
     if high:
         many = str(low) if low == high else f"{low} to {high}"
         yield f"  replies       {many} from {', '.join(probe.reply_from)}"
-    if not probe.modelled:
-        yield "  (a participant here is not part of the model)"
+    if probe.unknown:
+        yield f"  (not part of the model: {probe.unknown})"
 
 
 def _client_lines(client: ClientPrediction) -> Iterator[str]:
@@ -76,8 +76,8 @@ def _client_lines(client: ClientPrediction) -> Iterator[str]:
     for pv in client.pvs:
         if pv.verdict == "luck":
             yield f"  by luck       {pv.pv}: {_luck(pv)}"
-    if not client.modelled:
-        yield "  (a participant here is not part of the model)"
+    if client.unknown:
+        yield f"  (not part of the model: {client.unknown})"
 
 
 def _luck(pv: PvPrediction) -> str:

@@ -10,7 +10,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from canet.harness.predict.cases import Case, from_json, smaller, to_json
@@ -44,8 +44,8 @@ class Outcome:
 
     cases: int = 0
     shots: int = 0
-    unbuildable: dict[str, int] = field(default_factory=dict)
-    """Why the kernel refused a topology → how often; such a case compares nothing."""
+    unbuildable: dict[int, str] = field(default_factory=dict)
+    """Seeds whose topology could not be built → why; such a case compares nothing."""
     single: int = 0
     """Networks that have the sockets of one user here, though several belong there."""
     differences: list[Difference] = field(default_factory=list)
@@ -55,8 +55,7 @@ class Outcome:
         """Take in what others gave."""
         self.cases += other.cases
         self.shots += other.shots
-        for reason, count in other.unbuildable.items():
-            self.unbuildable[reason] = self.unbuildable.get(reason, 0) + count
+        self.unbuildable |= other.unbuildable
         self.single += other.single
         self.differences += other.differences
         self.rules |= other.rules
@@ -64,7 +63,7 @@ class Outcome:
     @property
     def compared(self) -> int:
         """Cases that could be built and compared."""
-        return self.cases - sum(self.unbuildable.values())
+        return self.cases - len(self.unbuildable)
 
 
 def several_users() -> bool:
@@ -106,26 +105,16 @@ def check(seeds: range, users: bool = True, *, shrink_found: bool = True) -> Out
         case = generate(seed, users=users)
         outcome.cases += 1
         outcome.single += not users and needs_users(generate(seed))
-        found = _patiently(case, outcome)
-        if found is None:
+        try:
+            found = check_case(case, outcome.rules)
+        except (TopologyError, NetworkError) as error:
+            outcome.unbuildable[seed] = str(error).splitlines()[0].rpartition(": ")[2]
             continue
         outcome.shots += len(case.shots)
         if found:
             small = shrink(case) if shrink_found else case
             outcome.differences.append(Difference(seed, small, _again(small) or found))
     return outcome
-
-
-def _patiently(case: Case, outcome: Outcome) -> list[str] | None:
-    """Return the differences of a case, or note why it could not be built; a busy machine gets another chance."""
-    for left in reversed(range(TRIES)):
-        try:
-            return check_case(case, outcome.rules)
-        except (TopologyError, NetworkError) as error:
-            if not left:
-                reason = str(error).splitlines()[0].rpartition(": ")[2]
-                outcome.unbuildable[reason] = outcome.unbuildable.get(reason, 0) + 1
-    return None
 
 
 def _again(case: Case) -> list[str]:
@@ -155,6 +144,17 @@ def run(
 ) -> Outcome:
     """Compare ``cases`` cases from ``seed`` on with ``jobs`` workers (0: one per CPU); ``tell`` hears of progress."""
     users = several_users()
+    total = _everything(cases, seed, jobs, users, tell)
+    for _ in range(TRIES - 1):
+        for each in [*total.unbuildable]:  # alone, when the machine is less busy than with all of them
+            del total.unbuildable[each]
+            again = check(range(each, each + 1), users)
+            total.add(replace(again, cases=0, single=0))
+    return total
+
+
+def _everything(cases: int, seed: int, jobs: int, users: bool, tell: Callable[[int, Outcome], None]) -> Outcome:
+    """Compare each case once."""
     batches = list(_batches(cases, seed))
     total = Outcome()
     workers = min(jobs or os.cpu_count() or 1, len(batches))
