@@ -111,7 +111,7 @@ def test_writes_are_done_when_their_putters_are(backend: str) -> None:
     diary = Diary("d:")
     with background(diary, backend) as where, Client(where) as slow, Client(where) as client:
         slow.begin("d:value", 10)
-        client.until("d:ticks", lambda ticks: ticks > 1)
+        client.until("d:ticks", lambda ticks: ticks > 1 and "put 10" in diary.notes)
         client.put("d:value", 1)
 
     assert diary.notes[2:-1] == ["put 10", "done 10", "put 1", "done 1"]
