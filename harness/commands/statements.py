@@ -1,4 +1,7 @@
-"""``canet statements``: measure the nine statements about servers on one host, and print them in words."""
+"""``canet statements``: measure the nine statements about servers on one host, and print them in words.
+
+With ``--documents`` those are measured that official documents make and that are not so.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,7 @@ Examples:
   canet statements
   canet statements --packets-only
   canet statements 3 8 --subject rsrv
+  canet statements --documents
 \b
 Exit code: 0 if all hold, 1 if one does not, 3 if this machine has no namespaces."""
 
@@ -36,13 +40,18 @@ def register(app: typer.Typer) -> None:
 
 
 def statements(
-    numbers: Annotated[
-        list[int] | None, typer.Argument(help="Only these statements (1–9).", show_default=False)
-    ] = None,
+    numbers: Annotated[list[int] | None, typer.Argument(help="Only these statements.", show_default=False)] = None,
     subject: Annotated[
         list[str] | None,
-        typer.Option("--subject", "-s", help="Who plays the servers; may be repeated. Default: canet's backends."),
+        typer.Option(
+            "--subject",
+            "-s",
+            help="Who plays the servers; may be repeated. Default: canet's backends; with --documents rsrv.",
+        ),
     ] = None,
+    documents: Annotated[
+        bool, typer.Option("--documents", help="What official documents say otherwise than it is.")
+    ] = False,
     packets_only: Annotated[bool, typer.Option("--packets-only", help="Without libca and other clients.")] = False,
     jobs: Annotated[int, typer.Option("--jobs", "-j", help="Labs at the same time; 0: four per CPU.")] = 0,
     require_all: Annotated[
@@ -52,19 +61,20 @@ def statements(
 ) -> None:
     """Measure the nine statements about servers on one host, and print them in words."""
     enter()  # before anything starts a thread, as numpy does
-    from canet.harness.report.statements import STATEMENTS, scenarios_of
+    from canet.harness.report.statements import AGAINST_THE_DOCUMENTS, STATEMENTS, scenarios_of
     from canet.harness.run import run
 
     began = time.monotonic()
-    chosen = [each for each in STATEMENTS if not numbers or each.number in numbers]
+    every_one = AGAINST_THE_DOCUMENTS if documents else STATEMENTS
+    chosen = [each for each in every_one if not numbers or each.number in numbers]
     if not chosen:
-        raise typer.BadParameter(f"there are the statements 1 to {len(STATEMENTS)}")
-    subjects = [each for name in subject or ["canet"] for each in _expand(name)]
+        raise typer.BadParameter(f"there are the statements 1 to {len(every_one)}")
+    subjects = [each for name in subject or ["rsrv" if documents else "canet"] for each in _expand(name)]
     no_libca = recipe.missing("libca")
     if no_libca and require_all:
         typer.echo(f"canet: {no_libca}", err=True)
         raise typer.Exit(1)
-    everything = library.tagged("statement")
+    everything = library.tagged("against-the-documents" if documents else "statement")
     todo = [
         case
         for statement in chosen
@@ -74,7 +84,7 @@ def statements(
         if case.subject in case.scenario.subjects
     ]
     results: dict[str, list[Result]] = defaultdict(list)
-    awaited = {each.number: sum(1 for case in todo if each.tag in case.scenario.tags) for each in chosen}
+    awaited = {each.number: sum(map(each.shown_by, (case.scenario for case in todo))) for each in chosen}
     bar = progress.Progress(len(todo))
     printer = _Printer(chosen, awaited, subjects, as_json)
 
@@ -118,7 +128,7 @@ class _Printer:
     def take(self, result: Result) -> None:
         """Take one result; print what is complete now."""
         for each in self._chosen:
-            if each.tag in result.case.scenario.tags:
+            if each.shown_by(result.case.scenario):
                 self._results[each.number].append(result)
                 self._left[each.number] -= 1
         while self._chosen and self._left.get(self._chosen[0].number, 0) <= 0 and not self._quiet:

@@ -1,7 +1,8 @@
-"""The nine statements about Channel Access servers on one host, and how each is told from what was measured.
+"""Statements about Channel Access, and how each is told from what was measured.
 
-Each statement is shown by one or more scenarios of the library; all their variants must hold. The table says which
-probes and clients of which variants are the figures to print.
+There are nine about servers on one host, and five in official documents that are not so. Each is shown by one or more
+scenarios of the library; all their variants must hold. The table says which probes and clients of which variants are
+the figures to print.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class Figure:
 
     variant: str
     of: str
-    """A probe or a client."""
+    """A probe or a client, or the label of a step that listens for beacons."""
     label: str
     """What stands before the figure."""
     scenario: str = ""
@@ -31,16 +32,22 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One of the nine."""
+    """One of the nine, or of the five."""
 
     number: int
     text: str
     figures: tuple[Figure, ...]
+    scenario: str = ""
+    """The one that shows it; for the nine a tag tells."""
 
     @property
     def tag(self) -> str:
         """The tag of its scenarios."""
         return f"statement-{self.number}"
+
+    def shown_by(self, scenario: Scenario) -> bool:
+        """Say whether a scenario shows it."""
+        return scenario.id == self.scenario if self.scenario else self.tag in scenario.tags
 
 
 STATEMENTS: tuple[Statement, ...] = (
@@ -137,9 +144,75 @@ STATEMENTS: tuple[Statement, ...] = (
 )
 
 
+_ONE_HOST = "several_servers_on_one_host"
+
+AGAINST_THE_DOCUMENTS: tuple[Statement, ...] = (
+    Statement(
+        1,
+        "Documents say that of several servers on a host the one started last gets the unicasts. It is so only with "
+        "SO_REUSEADDR alone; servers that set SO_REUSEPORT too share them out by the client's port.",
+        (
+            Figure("broken", "one-source", "one source port"),
+            Figure("broken", "many-sources", "unicast"),
+            Figure("broken", "libca", "libca reads"),
+            Figure("reuseaddr-alone", "many-sources", "SO_REUSEADDR alone"),
+        ),
+        f"{_ONE_HOST}/multi_ioc_unicast_reuseport_lottery",
+    ),
+    Statement(
+        2,
+        "Documents say that clients reach several servers on localhost by 127.255.255.255. Servers that are bound to "
+        "127.0.0.1 do not hear it; those that are bound to all addresses do.",
+        (
+            Figure("broken", "loopback-broadcast", "bound to 127.0.0.1"),
+            Figure("broken", "libca-broadcast", "libca reads"),
+            Figure("all-addresses", "loopback-broadcast", "bound to all addresses"),
+            Figure("all-addresses", "libca-broadcast", "libca reads"),
+        ),
+        f"{_ONE_HOST}/multi_ioc_localhost_127",
+    ),
+    Statement(
+        3,
+        "Documents say that a rule in PREROUTING, which turns unicasts into broadcasts, makes every server of a host "
+        "found. It does nothing for clients on the host itself; they need a rule in OUTPUT.",
+        (
+            Figure("prerouting", "remote", "PREROUTING: remote"),
+            Figure("prerouting", "libca", "libca reads"),
+            Figure("prerouting", "local", "local"),
+            Figure("prerouting", "libca-local", "libca reads"),
+            Figure("prerouting-and-output", "libca-local", "with OUTPUT"),
+        ),
+        f"{_ONE_HOST}/dnat_unicast_to_broadcast",
+    ),
+    Statement(
+        4,
+        "Documents say that a server without EPICS_CAS_BEACON_ADDR_LIST sends its beacons to EPICS_CA_ADDR_LIST. Since "
+        "3.15.4 it does not, though its PVs are found as before.",
+        (
+            Figure("broken", "heard", "EPICS_CA_ADDR_LIST"),
+            Figure("broken", "libca", "libca reads"),
+            Figure("beacon-list", "heard", "EPICS_CAS_BEACON_ADDR_LIST"),
+        ),
+        "environment_variables/beacon_list_fallback",
+    ),
+    Statement(
+        5,
+        "Documents say that a firewall must let pass UDP and TCP port 5064. The second server of a host has another "
+        "TCP port, so that it is found and not reached.",
+        (
+            Figure("broken", "broadcast", "5064 open"),
+            Figure("broken", "libca", "libca reads"),
+            Figure("open-range", "libca", "all TCP ports from 1024 open: libca reads"),
+            Figure("fixed-port", "libca", "5066 for the second, and open: libca reads"),
+        ),
+        f"{_ONE_HOST}/second_ioc_ephemeral_tcp_firewalled",
+    ),
+)
+
+
 def scenarios_of(statement: Statement, library: Iterable[Scenario]) -> tuple[Scenario, ...]:
     """Return all variants of the scenarios that show a statement."""
-    return tuple(each for each in library if statement.tag in each.tags)
+    return tuple(each for each in library if statement.shown_by(each))
 
 
 def sentence(statement: Statement, results: Iterable[Result]) -> str:
@@ -165,6 +238,9 @@ def _figure(figure: Figure, by_variant: Mapping[str, Result]) -> str | None:
                 reached = {name for each in client.tries for name in each.servers.values()}
                 return f"{figure.label} {len(reached)} of {len(scenario.servers)}"
             return f"{figure.label} {wording.client_words(client, all_pvs(scenario.servers))}"
+    heard = observation.measures.get(figure.of, {}).get("beacons_from")
+    if isinstance(heard, (tuple, list)):
+        return f"{figure.label}: {'beacons come' if heard else 'no beacon comes'} to the client"
     return None
 
 

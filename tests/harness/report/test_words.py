@@ -22,7 +22,7 @@ from canet.harness.predict import predict
 from canet.harness.proof import agreement
 from canet.harness.report import showing
 from canet.harness.report.comparison import rows, sentences
-from canet.harness.report.statements import STATEMENTS, scenarios_of, sentence
+from canet.harness.report.statements import AGAINST_THE_DOCUMENTS, STATEMENTS, Statement, scenarios_of, sentence
 from canet.harness.run import cases
 from canet.harness.run.cases import Case
 from canet.harness.run.run import Result, failed, with_agreement
@@ -81,16 +81,43 @@ def test_clients_in_words() -> None:
     assert wording.client_words(tries(2), ["x", "y"]) == "2 of 2 PVs"
 
 
-def test_every_figure_of_a_statement_is_in_its_scenarios() -> None:
-    """The table of statements names variants, probes and clients that exist, and all nine have scenarios."""
+@pytest.mark.parametrize("statements", [STATEMENTS, AGAINST_THE_DOCUMENTS], ids=["one-host", "documents"])
+def test_every_figure_of_a_statement_is_in_its_scenarios(statements: tuple[Statement, ...]) -> None:
+    """The tables of statements name variants, probes, clients and steps that exist, and all have scenarios."""
     library = all_scenarios()
-    assert [each.number for each in STATEMENTS] == list(range(1, 10))
-    for statement in STATEMENTS:
+    assert [each.number for each in statements] == list(range(1, len(statements) + 1))
+    for statement in statements:
         variants = {each.variant: each for each in scenarios_of(statement, library)}
         for figure in statement.figures:
             scenario = variants[figure.variant]
             names = [*(p.name for p in scenario.probes), *(c.name for c in scenario.clients)]
+            names += [str(step.args.get("label")) for step in scenario.steps]
             assert figure.of in names, f"statement {statement.number}"
+
+
+def test_what_documents_say_otherwise_is_shown_by_rsrv_and_libca() -> None:
+    """Each of the five has its scenario, which speaks about rsrv, and a figure of libca; no scenario is left over."""
+    shown = {each.id: each for statement in AGAINST_THE_DOCUMENTS for each in scenarios_of(statement, all_scenarios())}
+
+    assert shown.keys() == {each.id for each in all_scenarios() if "against-the-documents" in each.tags}
+    assert len(shown) == len(AGAINST_THE_DOCUMENTS) == 5
+    for statement in AGAINST_THE_DOCUMENTS:
+        variants = {each.variant: each for each in scenarios_of(statement, all_scenarios())}
+        assert "rsrv" in variants["broken"].subjects
+        clients = {(f.variant, c.name): c for f in statement.figures for c in variants[f.variant].clients}
+        read = [clients[f.variant, f.of] for f in statement.figures if (f.variant, f.of) in clients]
+        assert "libca" in {each.implementation for each in read}
+
+
+@pytest.mark.parametrize(("heard", "words"), [((), "no beacon comes"), (("10.2.0.2",), "beacons come")])
+def test_beacons_in_words(heard: tuple[str, ...], words: str) -> None:
+    """Whether a step that listens for beacons has heard any."""
+    scenario = next(e for e in all_scenarios() if e.key == "environment_variables/beacon_list_fallback[broken]")
+    observation = Observation(scenario=scenario.key, subject="rsrv", measures={"heard": {"beacons_from": heard}})
+    verdict = Verdict(scenario=scenario.key, subject="rsrv", outcome="holds")
+    seen = Result(Case(scenario, "rsrv"), verdict, observation)
+
+    assert sentence(AGAINST_THE_DOCUMENTS[3], [seen]) == f"EPICS_CA_ADDR_LIST: {words} to the client"
 
 
 def result(subject: str, seen: ProbeSeen, *bound: str) -> Result:
