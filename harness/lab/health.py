@@ -122,13 +122,3 @@ def _limits() -> Iterator[Finding]:
         detail=f"{soft}, at most {hard}",
         remedy="" if hard >= 4096 else "ulimit -Hn 65536: a lab of 200 hosts needs some 1,000 descriptors",
     )
-    received = _sysctl("net.core.rmem_max")
-    if received is not None:
-        enough = int(received) >= 1 << 20 or os.geteuid() == 0
-        yield Finding(
-            group="limits",
-            name="net.core.rmem_max",
-            works=enough,
-            detail=received,
-            remedy="" if enough else "as root: sysctl net.core.rmem_max=4194304, so that captures lose nothing",
-        )
