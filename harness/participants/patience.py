@@ -8,8 +8,8 @@ from typing import Final
 
 STEP: Final = 0.02
 """Seconds between two looks that count at most: what is above, the machine has taken."""
-BEFORE: Final = 10.0
-"""Seconds that a client which does not begin is waited for, counted alike."""
+BEFORE: Final = 1.0
+"""Seconds, counted alike, after which the time begins in any case: libca does not count searches over TCP."""
 
 
 def _at_once() -> bool:
@@ -25,7 +25,7 @@ class Patience:
 
     Args:
         seconds: how long to wait.
-        begun: whether the client has sent its first search; its time begins with that.
+        begun: whether the client has sent its first search; its time begins with that, and does not stop again.
         clock: what counts the seconds.
     """
 
@@ -43,8 +43,11 @@ class Patience:
         """Look: count the time since the last look, and say whether any is left."""
         now = self._clock()
         step, self._looked = min(now - self._looked, STEP), now
-        if self._begun():
+        if self._before <= 0:
+            self.left -= step
+        elif self._begun():
+            self._before = 0.0
             self.left -= step
         else:
             self._before -= step
-        return self.left > 0 and self._before > 0
+        return self.left > 0
