@@ -67,9 +67,13 @@ def set_process_name(name: str) -> None:
     _libc.prctl(PR_SET_NAME, name.encode()[:15], 0, 0, 0)
 
 
+# Of our own, because glibc keeps the one byte of a stream that ``PYTHONUNBUFFERED`` left without a buffer.
+_line = ctypes.create_string_buffer(8192)
+
+
 def print_by_lines() -> None:
     """Let what C libraries print leave line by line, though it goes to a file (setvbuf(3))."""
-    _libc.setvbuf(ctypes.c_void_p.in_dll(_libc, "stdout"), None, _IOLBF, 0)
+    _libc.setvbuf(ctypes.c_void_p.in_dll(_libc, "stdout"), _line, _IOLBF, ctypes.c_size_t(len(_line)))
 
 
 def effective_capabilities() -> int:
