@@ -67,6 +67,8 @@ def run_scenarios(
         todo = list(cases.cases(chosen, subject or (), packets_only=packets_only))
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
+    if not scenarios:
+        todo = _spoken_about(todo)
     from canet.netns import enter
 
     enter()  # before anything starts a thread, as numpy does
@@ -103,6 +105,18 @@ def run_scenarios(
         for line in commands((each.verdict for each in results), sources):
             typer.echo(line)
     raise typer.Exit(1 if run.failed(results) else 0)
+
+
+def _spoken_about(todo: Sequence[cases.Case]) -> list[cases.Case]:
+    """Leave out of a whole theme, tag or library what says nothing about who was asked for; a name means it anyhow."""
+    left = [each for each in todo if cases.speaks_about(each)]
+    if not left:
+        raise typer.BadParameter(f"none of these speaks about {todo[0].subject}; name a scenario to run it anyhow")
+    if silent := len(todo) - len(left):
+        typer.echo(
+            f"left out: {silent} that do not speak about who was asked for; name a scenario to run it anyhow", err=True
+        )
+    return left
 
 
 def choose(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from canet.harness.participants import recipe
-from canet.scenarios.model import SUBJECTS, Scenario, Step
+from canet.scenarios.model import SUBJECTS, Scenario, Step, implementation_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,12 @@ def cases(scenarios: Iterable[Scenario], subjects: Sequence[str] = (), *, packet
             wanted = tuple(each for name in subjects for each in expand(name))
         for subject in dict.fromkeys(wanted):
             yield Case(without_clients(scenario) if packets_only else scenario, subject)
+
+
+def speaks_about(case: Case) -> bool:
+    """Say whether a scenario names a case's implementation, on whichever backend, or names none and means any."""
+    spoken_of = map(implementation_of, case.scenario.subjects)
+    return not case.scenario.speaks_about or implementation_of(case.subject) in spoken_of
 
 
 def expand(name: str) -> tuple[str, ...]:

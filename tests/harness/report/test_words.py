@@ -183,6 +183,9 @@ def test_cases_of_scenarios() -> None:
     assert [each.name for each in many.clients] == ["libca by libca", "libca by canet"]
     with pytest.raises(ValueError, match="caproto-trio"):
         cases.expand("nix")
+    silent, named = (changed(speaks_about=each) for each in ((), ("caproto-asyncio",)))
+    assert [cases.speaks_about(each) for each in cases.cases([silent, named], ["caproto-trio"])] == [True, True]
+    assert [cases.speaks_about(each) for each in cases.cases([silent, named], ["rsrv"])] == [True, False]
     assert cases.need("root") is None or "root" in str(cases.need("root"))
 
 
