@@ -307,12 +307,14 @@ def test_a_private_tmp_is_empty(network: Build, tmp_path: Path) -> None:
 def test_a_host_sees_its_own_processes(network: Build) -> None:
     """/proc belongs to the host's PID namespace."""
     net = network(lan())
-    net["client"].spawn(argv=["sleep", "60"])
-    net["server"].spawn(argv=["sleep", "60"])
+    for name in ("client", "server"):
+        staying = net[name].spawn(argv=["sh", "-c", "echo here; kill -STOP $$"])
+        while not staying.output_text():  # only then it goes by its own name
+            select.select([], [], [], 0.001)
     _, text = ended(net["client"].spawn(target=f"{GUESTS}:processes"))
 
     assert net["client"].processes.notes == ()
-    assert sorted(text.split()) == ["canet:client", "processes", "sleep"]
+    assert sorted(text.split()) == ["canet:client", "processes", "sh"]
 
 
 def test_daemons_end_with_their_host() -> None:
