@@ -68,7 +68,12 @@ def run_scenarios(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     if not scenarios:
-        todo = _spoken_about(todo)
+        told = [each for each in todo if cases.speaks_about(each)]
+        todo = _without(todo, told, "it does not speak about who was asked for; name a scenario to run it anyhow")
+    if packets_only:
+        shown = {each.key for each in chosen if cases.shown_by_packets(each)}
+        told = [each for each in todo if each.scenario.key in shown]
+        todo = _without(todo, told, "it is about what clients do, which packets alone do not show")
     from canet.netns import enter
 
     enter()  # before anything starts a thread, as numpy does
@@ -107,15 +112,16 @@ def run_scenarios(
     raise typer.Exit(1 if run.failed(results) else 0)
 
 
-def _spoken_about(todo: Sequence[cases.Case]) -> list[cases.Case]:
-    """Leave out of a whole theme, tag or library what says nothing about who was asked for; a name means it anyhow."""
-    left = [each for each in todo if cases.speaks_about(each)]
+def _without(todo: list[cases.Case], left: list[cases.Case], why: str) -> list[cases.Case]:
+    """Return the cases that are left, and say on stderr how many are not, and why.
+
+    Raises:
+        typer.BadParameter: none is left.
+    """
     if not left:
-        raise typer.BadParameter(f"none of these speaks about {todo[0].subject}; name a scenario to run it anyhow")
+        raise typer.BadParameter(f"nothing is left to run: {why}")
     if silent := len(todo) - len(left):
-        typer.echo(
-            f"left out: {silent} that do not speak about who was asked for; name a scenario to run it anyhow", err=True
-        )
+        typer.echo(f"left out {silent} of {len(todo)}: {why}", err=True)
     return left
 
 

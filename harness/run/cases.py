@@ -47,6 +47,14 @@ def speaks_about(case: Case) -> bool:
     return not case.scenario.speaks_about or implementation_of(case.subject) in spoken_of
 
 
+def shown_by_packets(scenario: Scenario) -> bool:
+    """Say whether packets alone show something of a scenario.
+
+    They do if something is expected of a probe or a step, and no client stays: a watched one is an actor itself.
+    """
+    return bool(without_clients(scenario).expectations) and all(each.do != "watch" for each in scenario.steps)
+
+
 def expand(name: str) -> tuple[str, ...]:
     """Return the subjects that a name stands for.
 

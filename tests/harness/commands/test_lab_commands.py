@@ -88,7 +88,11 @@ def test_run_in_json_and_with_changes(file: Path, capsys: pytest.CaptureFixture[
         (("run", "no_such_scenario_here"), "no_such_scenario_here"),
         (("run", "broadcast_reaches_all", "--variant", "nix"), "plain"),
         (("run", "broadcast_reaches_all", "--subject", "nix"), "caproto-trio"),
-        (("run", "--tag", "unicast", "--variant", "reuseaddr-alone", "--subject", "rsrv"), "speaks about rsrv"),
+        (
+            ("run", "--tag", "unicast", "--variant", "reuseaddr-alone", "--subject", "rsrv"),
+            "speak about who was asked for",
+        ),
+        (("run", "carepeater_lifetime", "--packets-only"), "about what clients do"),
         (("statements", "12"), "1 to 9"),
         (("find", "broadcast_reaches_all", "x", "--from", "nix"), "client, ioc"),
         (("find", "broadcast_reaches_all", "x", "--to", "nix"), "IPv4"),

@@ -179,6 +179,8 @@ def test_cases_of_scenarios() -> None:
     (only,) = cases.cases([scenario], ["rsrv"], packets_only=True)
     assert only.scenario.clients == ()
     assert only.id == "tests/broadcast[plain]@rsrv"
+    assert cases.shown_by_packets(scenario)
+    assert not cases.shown_by_packets(replace(scenario, expectations=()))
     many = cases.with_clients(scenario, ["libca", "canet"])
     assert [each.name for each in many.clients] == ["libca by libca", "libca by canet"]
     with pytest.raises(ValueError, match="caproto-trio"):
