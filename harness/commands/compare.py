@@ -46,6 +46,7 @@ def compare(
     packets_only: Annotated[bool, typer.Option("--packets-only", help="Without clients.")] = False,
     jobs: Annotated[int, typer.Option("--jobs", "-j", help="Labs at the same time; 0: four per CPU.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Every scenario in words, not only differences.")] = False,
 ) -> None:
     """Run the same scenario with each implementation, and show where they differ."""
     chosen = choose(scenarios or (), tag or (), False, variant or ())
@@ -61,7 +62,7 @@ def compare(
     from canet.netns import enter
 
     enter()  # before anything starts a thread, as numpy does
-    from canet.harness.report import comparison
+    from canet.harness.report import comparison, overview, terminal
     from canet.harness.run import run
 
     bar = progress.Progress(len(todo))
@@ -73,12 +74,16 @@ def compare(
     if as_json:
         typer.echo(json.dumps({key: comparison.plain(each) for key, each in groups.items()}, indent=2))
         return
+    out = terminal.console()
+    out.print(overview.table(groups))
+    out.print(f"\n{overview.LEGEND}")
     for key, group in groups.items():
-        typer.echo(_table(key, group))
+        if verbose or len(groups) == 1 or any(row.differs for row in comparison.rows(group)):
+            typer.echo(_details(key, group))
 
 
-def _table(key: str, group: Sequence[Result]) -> str:
-    """Return a table: a line for each measure, a column for each set of implementations that saw the same."""
+def _details(key: str, group: Sequence[Result]) -> str:
+    """Return a paragraph for each measure, with a line for each set of implementations that saw the same, and why."""
     from canet.harness.report import comparison
 
     scenario = group[0].case.scenario

@@ -29,6 +29,9 @@ Examples:
 Exit code: 0 if all hold (skips included), 1 if one does not, 2 for a mistake in a file or name,
 3 if this machine has no namespaces, 130 when interrupted."""
 
+WIDE = 300
+"""Columns, so that a pipe gets whole names, which a terminal wraps."""
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -102,6 +105,9 @@ def run_scenarios(
 
         typer.echo(as_document(each.verdict for each in results), nl=False)
     else:
+        if len({each.case.id for each in results}) > 1:
+            paper = terminal.console(width=WIDE)
+            paper.print(terminal.matrix((each.verdict for each in results), paper.encoding))
         typer.echo(terminal.summary([each.verdict for each in results]))
     if os.environ.get("GITHUB_ACTIONS") == "true":
         from canet.harness.report.github import commands

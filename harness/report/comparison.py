@@ -39,7 +39,7 @@ def _connected(probe: ProbeSeen, shot: Shot) -> frozenset[str]:
     return connected(shot, probe)
 
 
-_PICKS: tuple[tuple[str, Callable[[ProbeSeen, Shot], frozenset[str]], tuple[str, str]], ...] = (
+PICKS: tuple[tuple[str, Callable[[ProbeSeen, Shot], frozenset[str]], tuple[str, str]], ...] = (
     ("received", _received, ("receives", "receive")),
     ("answered", _answered, ("answers", "answer")),
     ("connected", _connected, ("is reached", "are reached")),
@@ -58,7 +58,7 @@ def measures(result: Result) -> dict[str, str]:
     for probe in observation.probes:
         target = next((f"{p.to}:{p.port}" for p in scenario.probes if p.name == probe.name), "")
         what = f"{probe.name} ({target})"
-        for measure, pick, verbs in _PICKS:
+        for measure, pick, verbs in PICKS:
             words = wording.probe_words(probe, names, functools.partial(pick, probe), verbs)
             found[f"{what}: {measure}"] = _without_shares(words)
     for client in observation.clients:

@@ -81,13 +81,19 @@ def _check(check: Check, encoding: str | None) -> Text:
 
 
 def matrix(verdicts: Iterable[Verdict], encoding: str | None = "utf-8") -> RenderableType:
-    """Return a table: a row for each scenario and variant, a column for each implementation, a mark for each case."""
+    """Return a table: a row for each scenario and variant, a column for each implementation, a mark for each case.
+
+    The mark of a case that was run several times is that of the worst run.
+    """
     from rich.table import Table
     from rich.text import Text
 
+    worst = ("skipped", "holds", "error", "fails")
     rows: dict[str, dict[str, Verdict]] = {}
     for each in verdicts:
-        rows.setdefault(each.scenario, {})[each.subject] = each
+        row = rows.setdefault(each.scenario, {})
+        if each.subject not in row or worst.index(each.outcome) > worst.index(row[each.subject].outcome):
+            row[each.subject] = each
     subjects = list(dict.fromkeys(subject for row in rows.values() for subject in row))
     table = Table(box=None, padding=(0, 1), header_style="bright_black")
     table.add_column("scenario", no_wrap=True)

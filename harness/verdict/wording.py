@@ -53,6 +53,32 @@ def probe_words(
     return ", ".join(f"{size} of {total} {many} times" for size, many in sorted(sizes.items()))
 
 
+def probe_word(probe: ProbeSeen, servers: Sequence[str], pick: Pick = answered) -> str:
+    """Say the same in a word or two for a table, for example ``one of 3`` or ``always ioc3``; without shares.
+
+    Args:
+        probe: what was seen.
+        servers: all servers, in order.
+        pick: whom to count of each datagram.
+    """
+    rounds = [pick(shot) for shot in probe.shots]
+    errors = {shot.error for shot in probe.shots if shot.error}
+    if not rounds or errors:
+        return ", ".join(sorted(errors)) or "not sent"
+    sizes = sorted({len(got) for got in rounds})
+    total = len(servers)
+    if sizes == [0]:
+        return "none"
+    if sizes == [total]:
+        return "all"
+    if sizes == [1] and (len(set(rounds)) > 1 or len({shot.source for shot in probe.shots}) == 1):
+        return f"one of {total}"
+    if len(set(rounds)) > 1:
+        return f"{' to '.join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))} of {total}"
+    names = ", ".join(each for each in servers if each in rounds[0])
+    return f"always {names}" if sizes == [1] else names
+
+
 def client_words(client: ClientSeen, wanted: Sequence[str]) -> str:
     """Say how many of the PVs a client read in its tries."""
     counts = [len(each.values) for each in client.tries]

@@ -130,6 +130,7 @@ def test_compare_says_where_implementations_differ(capsys: pytest.CaptureFixture
     code = canet("compare", "bound_to_own_address", "-v", "broken", "-s", "trio", "-s", "rsrv", "--packets-only")
     text = capsys.readouterr().out
     assert code == 0
+    assert "≠ broadcast 10.1.0.255:5064  none      all" in text
     assert "trio  none of 3 answers" in text
     assert "rsrv  all 3 answer" in text
     assert "broadcasts only" in text

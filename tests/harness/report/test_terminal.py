@@ -65,6 +65,14 @@ def test_matrix_and_summary() -> None:
     assert terminal.summary(verdicts) == "3 cases: 1 holds, 1 fails, 1 cannot be judged"
 
 
+def test_the_worst_of_several_runs_is_marked() -> None:
+    """A case that failed once does not look as if it held, whatever came later."""
+    failed, held = talk.verdict("trio", "fails"), talk.verdict("trio", "holds")
+    for runs in ([failed, held], [held, failed], [failed, talk.verdict("trio", "error")]):
+        lines = shown(terminal.matrix(runs)).splitlines()
+        assert lines[1].split() == ["statements/unicast[plain]", "✗"]
+
+
 def test_console_is_plain_in_a_pipe() -> None:
     """Names in square brackets are no markup."""
     file = io.StringIO()
