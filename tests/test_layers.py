@@ -40,7 +40,7 @@ HARNESS: dict[str, tuple[str, ...]] = {
     "report": ("run", "participants", "predict", "proof", "verdict", "wire"),
     "diagnosis": ("predict",),
     "site": ("diagnosis", "predict", "lab"),
-    "bench": ("client", "lab", "run"),
+    "bench": ("client", "lab", "predict", "run", "site"),
 }
 EDGE = ("harness/cli.py", "harness/prompt.py", "harness/pytest_plugin.py", "harness/commands")
 
