@@ -138,7 +138,7 @@ class Alterations:
         return self.built.places[host, name]
 
     def _await(self, topology: Topology, host: str, name: str) -> None:
-        """Return when an interface that should carry frames does."""
+        """Return when an interface that should carry frames does, and its macvlans, too."""
         interface = topology.host(host).interface(name)
         if not carries(topology, interface):
             return
@@ -150,12 +150,19 @@ class Alterations:
         self.realm.await_links(host, {place.index: words}, deadline)
         if port is not None:
             self.realm.await_ports({port: words}, deadline)
+        for each in topology.hosts:
+            for above in each.interfaces:
+                if above.parent == f"{host}.{name}":
+                    self._await(topology, each.name, above.name)
 
 
 def carries(topology: Topology, interface: Interface) -> bool:
-    """Say whether an interface should have a carrier."""
+    """Say whether an interface should have a carrier; a macvlan has its parent's."""
     if not interface.up or not interface.plugged:
         return False
+    if interface.parent is not None:
+        host, _, name = interface.parent.rpartition(".")
+        return carries(topology, topology.host(host).interface(name))
     if interface.link is None:
         return True
     host, _, name = interface.link.rpartition(".")

@@ -211,6 +211,8 @@ class _Maker:
             found.append((f"net.ipv4.conf.{self.dice.choice(names)}.route_localnet", "1"))
         if self.chance(0.04):
             found.append((f"net.ipv4.conf.{self.dice.choice(names)}.arp_ignore", "1"))
+        if router and self.chance(0.1):
+            found.extend((f"net.ipv4.conf.{each}.send_redirects", "0") for each in names)
         if self.chance(0.03):
             found.append(("net.ipv4.ip_nonlocal_bind", "1"))
         return tuple(found)

@@ -78,6 +78,7 @@ class Device:
     accept_local: bool = False
     proxy_arp: bool = False
     arp_ignore: int = 0
+    send_redirects: bool = True
 
     @property
     def label(self) -> str:

@@ -349,7 +349,7 @@ def _forward(flight: Flight, device: Device, packet: Packet, entry: RouteEntry, 
     """ip_mkroute_input, ip_forward."""
     host, out = device.host, entry.device
     assert out is not None
-    valid, trace = source_valid(device, packet.source, trace)
+    valid, trace = source_valid(device, packet.source, trace, out)
     if not valid:
         flight.drop(host, trace[1], packet, trace)
         return

@@ -88,19 +88,25 @@ def way_words(host: HostTables, packet: Packet, way: Way, trace: Trace) -> Trace
     return (trace, "route-link", (host.name, packet.to, way.device.name))
 
 
-def source_valid(device: Device, source: int, trace: Trace) -> tuple[bool, Trace]:
-    """Check the source address (fib_validate_source): martians, and the reverse-path filter."""
+def source_valid(device: Device, source: int, trace: Trace, out: Device | None = None) -> tuple[bool, Trace]:
+    """Check the source address (fib_validate_source): martians, and the reverse-path filter.
+
+    A packet that would go ``out`` where it came from is looked at more closely, because its sender could be redirected.
+    """
     host, strictness = device.host, device.rp_filter
-    if not strictness:
+    if not strictness and not (out is device and device.send_redirects):
         if not device.accept_local and host.owns(source):
             return False, (trace, "martian-own", (host.name, source))
         return True, trace
     entry = host.lookup(source)
     if entry is None or entry.kind in ERRORS:
+        if not strictness:
+            return True, trace
         return False, (trace, "rp-filter-no-route", (device.label, strictness, source))
     if entry.kind != "unicast" and not (entry.kind == "local" and device.accept_local):
-        return False, (trace, "martian-own", (host.name, source))
-    if entry.device is device:
+        rule = "martian-broadcast" if entry.kind == "broadcast" else "martian-own"
+        return False, (trace, rule, (host.name, source))
+    if entry.device is device or not strictness:
         return True, trace
     if not device.addresses:
         return False, (trace, "rp-filter-no-address", (device.label, strictness, source))

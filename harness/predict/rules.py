@@ -127,6 +127,10 @@ RULES: dict[str, RuleText] = {
         "{} drops a packet that claims to come from its own address {}.",
         "Linux net/ipv4/fib_frontend.c fib_validate_source",
     ),
+    "martian-broadcast": RuleText(
+        "{} drops a packet from {}, which is a broadcast address to it.",
+        "Linux net/ipv4/fib_frontend.c __fib_validate_source",
+    ),
     "martian-source": RuleText("{} drops a packet from {}: no host can have that address.", _INPUT),
     "martian-loopback": RuleText("{} drops loopback addresses that come by cable ({}).", _INPUT),
     "rp-filter-strict": RuleText(

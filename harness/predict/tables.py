@@ -152,6 +152,7 @@ def _sysctls(host: values.Host, tables: HostTables) -> None:
         "accept_local": 0,
         "proxy_arp": 0,
         "arp_ignore": 0,
+        "send_redirects": 1,
     }
     single: dict[str, dict[str, int]] = {each.name: dict(everywhere) for each in tables.devices}
     forwarding = dict.fromkeys(single, False)
@@ -182,6 +183,7 @@ def _sysctls(host: values.Host, tables: HostTables) -> None:
         device.arp_ignore = max(everywhere["arp_ignore"], own["arp_ignore"])
         device.route_localnet = bool(everywhere["route_localnet"] or own["route_localnet"])
         device.accept_local = bool(everywhere["accept_local"] or own["accept_local"])
+        device.send_redirects = bool(everywhere["send_redirects"] or own["send_redirects"])
         device.proxy_arp = bool(everywhere["proxy_arp"] or own["proxy_arp"])
 
 

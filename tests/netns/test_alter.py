@@ -19,6 +19,8 @@ from canet.netns.change import (
     Heal,
     Impair,
     LinkDown,
+    LinkUp,
+    Plug,
     RemoveAddress,
     RemoveRoute,
     SetPort,
@@ -28,7 +30,7 @@ from canet.netns.change import (
 )
 from canet.netns.errors import TopologyError
 from canet.netns.sysctl import read
-from tests.netns.lan import PORT, host, lan, listener, next_datagram, sender
+from tests.netns.lan import PORT, host, lan, listener, next_datagram, sender, with_interface
 
 Build = Callable[[Topology], Network]
 BROADCAST = ("10.1.0.255", PORT)
@@ -88,6 +90,22 @@ def test_the_other_direction_is_not_cut(network: Build) -> None:
         server.sendto(b"hear", BROADCAST)
 
         assert next_datagram(client) == b"hear"
+
+
+@pytest.mark.parametrize("state", [{"plugged": False}, {"up": False}])
+def test_a_macvlan_has_the_carrier_of_its_parent(network: Build, state: dict[str, bool]) -> None:
+    """A network with a parent that carries nothing is built; the first broadcast after it does reaches the macvlan."""
+    box = Interface(name="eth0", parent="server.eth0", addresses=(Address.parse("10.1.0.3/24"),))
+    topology = lan(host("client", "10.1.0.1/24"), host("server", "10.1.0.2/24"), Host(name="box", interfaces=(box,)))
+    net = network(with_interface(topology, "server", **state))
+    with listener(net["box"]) as server:
+        assert send(net, b"before")
+        net.change(
+            Plug(host="server", interface="eth0") if "plugged" in state else LinkUp(host="server", interface="eth0")
+        )
+        assert send(net, b"after")
+
+        assert next_datagram(server) == b"after"
 
 
 def test_routes_come_back_with_the_link(network: Build) -> None:

@@ -44,6 +44,7 @@ def test_random_networks(number: int) -> None:
 RARE = {
     "fragment_without_ports": "firewall-fragment",
     "queue_is_full": "connect-full",
+    "seed_20265563": "martian-broadcast",
     "seed_300425": "rp-filter-no-address",
     "share_of_packets": "firewall-chance",
     "source_of_nobody": "martian-source",
