@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,7 +31,7 @@ Exit code: 0 if all hold (skips included), 1 if one does not, 2 for a mistake in
 3 if this machine has no namespaces, 130 when interrupted."""
 
 WIDE = 300
-"""Columns, so that a pipe gets whole names, which a terminal wraps."""
+"""Columns of a pipe, so that it gets whole names."""
 
 
 def register(app: typer.Typer) -> None:
@@ -106,7 +107,7 @@ def run_scenarios(
         typer.echo(as_document(each.verdict for each in results), nl=False)
     else:
         if len({each.case.id for each in results}) > 1:
-            paper = terminal.console(width=WIDE)
+            paper = terminal.console(width=None if sys.stdout.isatty() else WIDE)
             paper.print(terminal.matrix((each.verdict for each in results), paper.encoding))
         typer.echo(terminal.summary([each.verdict for each in results]))
     if os.environ.get("GITHUB_ACTIONS") == "true":

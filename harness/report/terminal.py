@@ -96,9 +96,10 @@ def matrix(verdicts: Iterable[Verdict], encoding: str | None = "utf-8") -> Rende
             row[each.subject] = each
     subjects = list(dict.fromkeys(subject for row in rows.values() for subject in row))
     table = Table(box=None, padding=(0, 1), header_style="bright_black")
-    table.add_column("scenario", no_wrap=True)
+    table.add_column("scenario", overflow="fold")
     for subject in subjects:
-        table.add_column(subject, justify="center", no_wrap=True)
+        head = subject.replace("-", "-\n")
+        table.add_column(head, justify="center", no_wrap=True, min_width=max(map(len, head.split())))
     for key, row in rows.items():
         marks = [row[subject].outcome if subject in row else "" for subject in subjects]
         table.add_row(Text(key), *(Text(mark(each, encoding), STYLES[each]) if each else "" for each in marks))
