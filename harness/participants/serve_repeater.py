@@ -6,7 +6,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from canet.harness.participants import sockets
@@ -17,7 +17,7 @@ def serve(config: Mapping[str, Any]) -> None:
 
     Prints ``{"event": "ready", …}`` when its socket is bound. A repeater ends by itself when another one is there.
     """
-    run = _caproto if config.get("kind") == "caproto" else run_libca
+    run = _caproto if config.get("kind") == "caproto" else libca_repeater()
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     port = int(os.environ.get("EPICS_CA_REPEATER_PORT") or 5065)
@@ -33,13 +33,16 @@ def serve(config: Mapping[str, Any]) -> None:
     os._exit(1)
 
 
-def run_libca() -> None:
-    """Run the repeater of EPICS Base in this thread; returns at once if another one is there."""
+def libca_repeater() -> Callable[[], object]:
+    """Return the repeater of EPICS Base: it runs in the thread that calls it, or ends at once if another one is there.
+
+    What it needs is imported here, because two threads that import at the same time may wait for each other for ever.
+    """
     import ctypes
 
     from epicscorelibs.path import get_lib
 
-    ctypes.CDLL(get_lib("ca"))["_Z11ca_repeaterv"]()  # ca_repeater() of cadef.h, compiled as C++
+    return ctypes.CDLL(get_lib("ca"))["_Z11ca_repeaterv"]  # ca_repeater() of cadef.h, compiled as C++
 
 
 def _caproto() -> None:

@@ -54,8 +54,8 @@ def watch(config: Mapping[str, Any]) -> None:
 
 def _start_repeater() -> None:
     """Start the thread, and wait until port 5065 is held, by it or by another repeater of this host."""
-    from canet.harness.participants.serve_repeater import run_libca
+    from canet.harness.participants.serve_repeater import libca_repeater
 
-    threading.Thread(target=run_libca, daemon=True).start()
+    threading.Thread(target=libca_repeater(), daemon=True).start()
     while not any(each.port == 5065 for each in sockets.table("udp")):
         time.sleep(0.001)

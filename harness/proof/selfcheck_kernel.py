@@ -94,7 +94,7 @@ class Deferred:
         name, _, card = (interface.parent or "").partition(".")
         parent = case.topology.host(name).interface(card)
         place = net.plan.places[name, card]
-        carries = parent.up and not parent.impairments and place.port is not None
+        carries = parent.up and parent.plugged and not parent.impairments and place.port is not None
         return f"p{place.port}" if carries else None
 
     def settle(self) -> None:
