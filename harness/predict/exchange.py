@@ -267,12 +267,13 @@ def connect(
                         None, arrival.host, "refused", chance, (arrival.trace, "connect-refused", (address(to), port))
                     )
                 ack = Packet(TCP, packet.source if source else 0, sport, to, port, 60, uid=uid)
-                if not _ack_arrives(world, state, host, ack, arrival):
+                third = _ack_arrives(world, state, host, ack, arrival)
+                if third is None:
                     return Connecting(
                         None, arrival.host, "lost", chance, (final.trace, "connect-half-open", (address(to), port))
                     )
                 return Connecting(
-                    listener, arrival.host, None, chance,
+                    listener, arrival.host, None, chance or third.packet.chance,
                     (final.trace, "connect-works", (address(to), port, listener.owner)),
                 )  # fmt: skip
         lost = returned.drops[0].trace if returned.drops else trace
@@ -283,7 +284,7 @@ def connect(
     return Connecting(None, None, error, False, (lost, "connect-lost", (address(to), port)))
 
 
-def _ack_arrives(world: World, state: State, host: HostTables, ack: Packet, first: Arrival) -> bool:
-    """Tell whether the client's next packet gets through too: rules may treat it otherwise than the first."""
+def _ack_arrives(world: World, state: State, host: HostTables, ack: Packet, first: Arrival) -> Arrival | None:
+    """Return where the next packet of the client arrives: rules may treat it otherwise than the first."""
     flight = Flight(world.network, state).send(host, ack, first.trace)
-    return any(each.host is first.host for each in flight.arrivals)
+    return next((each for each in flight.arrivals if each.host is first.host), None)
