@@ -43,8 +43,8 @@ def cases(scenarios: Iterable[Scenario], subjects: Sequence[str] = (), *, packet
 
 def speaks_about(case: Case) -> bool:
     """Say whether a scenario names a case's implementation, on whichever backend, or names none and means any."""
-    spoken_of = map(implementation_of, case.scenario.subjects)
-    return not case.scenario.speaks_about or implementation_of(case.subject) in spoken_of
+    named = case.scenario.speaks_about
+    return not named or implementation_of(case.subject) in map(implementation_of, named)
 
 
 def shown_by_packets(scenario: Scenario) -> bool:

@@ -54,7 +54,9 @@ def probe_words(
 
 
 def probe_word(probe: ProbeSeen, servers: Sequence[str], pick: Pick = answered) -> str:
-    """Say the same in a word or two for a table, for example ``one of 3`` or ``always ioc3``; without shares.
+    """Say in a word or two, for a table, who answered (or what ``pick`` picks): ``one of 3``, ``always ioc3``.
+
+    Shares that chance decides are left out.
 
     Args:
         probe: what was seen.
